@@ -10,8 +10,8 @@
 //! echoroom = { version = "0.1", default-features = false, features = ["socketio"] }
 //! ```
 //!
-//! `docs/embedding.md` describes how it runs beside other routes and on many workers, and `docs/from-node.md` names for each
-//! method of Node's `socket.io` what it is here.
+//! Its page begins with two short programs; `examples/` has whole ones. `docs/embedding.md` describes how it runs beside other
+//! routes and on many workers, and `docs/from-node.md` names for each method of Node's `socket.io` what it is here.
 //!
 //! # As a program
 //!

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/socketio");
     // Cargo builds examples with the tests, beside the program.
-    let fixture = Path::new(env!("CARGO_BIN_EXE_echoroom")).with_file_name("examples/socketio_conformance");
-    let passed = node::install(&folder) && node::test(&folder, 1, &[("ECHOROOM_FIXTURE", &fixture)]);
+    let examples = Path::new(env!("CARGO_BIN_EXE_echoroom")).with_file_name("examples");
+    let passed = node::install(&folder) && node::test(&folder, 1, &[("ECHOROOM_EXAMPLES", &examples)]);
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

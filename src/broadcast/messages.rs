@@ -83,7 +83,7 @@ impl fmt::Debug for Tell {
 /// Sends all that has been said to the fan-outs, because the server stops.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct EndBroadcasts;
+pub(crate) struct EndBroadcasts;
 
 /// Dismisses every session behind all that has been said, because the server stops.
 #[derive(Clone, Debug, Message)]

@@ -11,7 +11,7 @@ pub struct Network(IpNet);
 /// Bits of an IPv6 address before the IPv4 address that it means (`::ffff:a.b.c.d`).
 const MAPPED_BITS: u8 = 96;
 
-/// Parse error of `Network`.
+/// Parse error of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy is an address or a network, such as 10.1.2.3 or 10.0.0.0/8")]
 pub struct NetworkError;

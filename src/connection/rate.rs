@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The bound on the rate of messages.
 #[derive(Clone, Copy, Debug)]
-pub struct RateLimit {
+pub(crate) struct RateLimit {
     /// Messages a second.
     pub rate: f64,
     /// Messages at once, after a pause.

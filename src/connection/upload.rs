@@ -10,7 +10,7 @@ use actix_web::rt::time::{Sleep, sleep_until};
 
 /// The minimum rate of incomplete messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UploadRate {
+pub(crate) struct UploadRate {
     /// Bytes a second, averaged over the time since the message began; 0 means no limit.
     pub bytes_per_second: usize,
     /// How long after its beginning a message may be slower.

@@ -105,21 +105,21 @@ impl fmt::Display for MemberId {
 
 /// The id of a socket: a client in one namespace of Socket.IO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SocketId(MemberId);
+pub(crate) struct SocketId(MemberId);
 
 impl SocketId {
     /// The next unused id.
-    pub fn next() -> Self {
+    pub(crate) fn next() -> Self {
         Self(MemberId::next())
     }
 
     /// The socket that is this member of rooms.
-    pub fn of(member: MemberId) -> Self {
+    pub(crate) fn of(member: MemberId) -> Self {
         Self(member)
     }
 
     /// The socket as a member of rooms.
-    pub fn member(self) -> MemberId {
+    pub(crate) fn member(self) -> MemberId {
         self.0
     }
 }

@@ -173,7 +173,7 @@ pub(crate) enum PacketError {
 
 /// Bounds on a packet.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Maximum number of attachments of a packet.
     pub attachments: usize,
     /// Maximum bytes of all attachments of a packet.

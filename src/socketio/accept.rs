@@ -23,7 +23,7 @@ use crate::{
 
 /// Why an upgrade request was not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
+pub(super) enum AcceptError {
     /// The request is not a WebSocket handshake.
     #[error("the request is not a WebSocket handshake: {0}")]
     Handshake(String),
@@ -36,7 +36,7 @@ pub enum AcceptError {
 ///
 /// # Errors
 /// The request is not a WebSocket handshake, or the session has no id.
-pub fn begin(
+pub(super) fn begin(
     req: &HttpRequest,
     payload: web::Payload,
     engine: &Arc<Engine>,
@@ -67,7 +67,7 @@ pub fn begin(
 ///
 /// # Errors
 /// The request is not a WebSocket handshake.
-pub fn probe(
+pub(super) fn probe(
     req: &HttpRequest,
     payload: web::Payload,
     engine: &Arc<Engine>,

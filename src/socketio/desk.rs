@@ -5,7 +5,7 @@ use crate::{broadcast::Outlets, domain::WorkerId, parts::Mailbox};
 
 /// One worker's access to the room server of an engine.
 #[derive(Clone, Debug)]
-pub struct Desk {
+pub(crate) struct Desk {
     /// The room server, which keeps the rooms of all sockets.
     pub room_server: Mailbox<RoomServer>,
     /// The worker's id.

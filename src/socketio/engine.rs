@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// All sessions at one address, on all workers, and the rooms of their sockets.
-pub struct Engine {
+pub(crate) struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
     room_server: OnceLock<Mailbox<RoomServer>>,
@@ -52,7 +52,7 @@ impl Deref for Engine {
 impl Engine {
     /// Creates an engine without sessions. Input that is not dealt with, and output that waits, are charged to `budget`. The
     /// engine's actors are registered in `parts`.
-    pub fn new(
+    pub(crate) fn new(
         settings: EngineSettings,
         metrics: Arc<Metrics>,
         budget: Arc<Budget>,
@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// The room server. The first call starts it on its own thread.
-    pub fn room_server(&self) -> &Mailbox<RoomServer> {
+    pub(crate) fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
             self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
                 RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting)
@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
-    pub fn desk(&self) -> Desk {
+    pub(crate) fn desk(&self) -> Desk {
         let outlets = Outlets::default();
         let name = format!("socketio-fan-out-{}", self.desks.load(Ordering::Relaxed));
         let before_cut = self.settings.stall_timeout;
@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// Adds a worker whose fan-out takes the outlets of its sockets from `outlets`.
-    pub fn desk_at(&self, fanout: Mailbox<FanOut>, outlets: Outlets) -> Desk {
+    pub(crate) fn desk_at(&self, fanout: Mailbox<FanOut>, outlets: Outlets) -> Desk {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let room_server = self.room_server().clone();
         room_server.do_send(AddWorker { worker, fanout: Arc::new(fanout) });
@@ -106,7 +106,7 @@ impl Engine {
     ///
     /// # Errors
     /// The session has no id.
-    pub fn begin_polling(
+    pub(crate) fn begin_polling(
         &self,
         carried: Box<dyn Carried>,
         visitor: Visitor,

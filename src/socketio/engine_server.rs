@@ -119,6 +119,11 @@ impl EngineServer {
         self.engine.count()
     }
 
+    /// Bytes in use of [`Builder::memory`](super::Builder::memory).
+    pub fn memory_used(&self) -> usize {
+        self.engine.budget().used()
+    }
+
     /// Ends all sessions (`server shutting down`) and refuses new ones. Ready when all have ended.
     pub fn close(&self) -> impl Future<Output = ()> + 'static {
         let engine = Arc::clone(&self.engine);

@@ -13,7 +13,7 @@ use crate::connection::Intake;
 /// Shared by a session and the tasks that read for it, possibly on other threads. Usually one task waits: one
 /// post, or the WebSocket that carries the session. A session that upgrades while a post waits has both.
 #[derive(Debug)]
-pub struct Gate {
+pub(super) struct Gate {
     intake: Intake,
     /// Too many bytes of the session's own answers wait for the client.
     is_paused: AtomicBool,

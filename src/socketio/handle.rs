@@ -22,7 +22,7 @@ use super::{Ending, deflating, registry::Sid, request::Request, transport::Trans
 use crate::{
     broadcast::Delivery,
     connection::{
-        Backlog, DirectOutlet, Intake,
+        Backlog, DirectOutlet, Intake, Lease,
         outbound::{Outbound, Outlet},
     },
     domain::SocketId,
@@ -39,7 +39,7 @@ pub(super) struct Flush;
 
 /// A session, for its [`Carried`](super::Carried). Clones are the same session.
 #[derive(Clone)]
-pub struct SessionHandle(Rc<Shared>);
+pub(crate) struct SessionHandle(Rc<Shared>);
 
 /// What is known of a session when it begins.
 pub(super) struct Facts {
@@ -47,6 +47,8 @@ pub(super) struct Facts {
     pub sid: Sid,
     /// The HTTP request that began it.
     pub request: Arc<Request>,
+    /// Charged for the request.
+    pub _lease: Option<Lease>,
     /// A value of the worker.
     pub state: Option<Rc<dyn Any>>,
 }
@@ -111,59 +113,59 @@ impl SessionHandle {
     }
 
     /// The session's intake limit. Charge it for input that is not dealt with.
-    pub fn intake(&self) -> Intake {
+    pub(crate) fn intake(&self) -> Intake {
         self.0.intake.clone()
     }
 
     /// The client's IP address, if known.
-    pub fn client_address(&self) -> Option<IpAddr> {
+    pub(crate) fn client_address(&self) -> Option<IpAddr> {
         self.0.facts.request.address()
     }
 
     /// The HTTP request that began the session.
-    pub fn request(&self) -> &Arc<Request> {
+    pub(crate) fn request(&self) -> &Arc<Request> {
         &self.0.facts.request
     }
 
     /// Has the session call [`Carried::woken`](super::Carried::woken) soon.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.0.flusher.wake_by_ref();
     }
 
     /// The value of the worker that its [`Door`](super::Door) gives to its sessions.
-    pub fn state(&self) -> Option<&Rc<dyn Any>> {
+    pub(crate) fn state(&self) -> Option<&Rc<dyn Any>> {
         self.0.facts.state.as_ref()
     }
 
     /// The session's id in Engine.IO. It is a secret: a request with this id acts for the session.
-    pub fn sid(&self) -> &Sid {
+    pub(crate) fn sid(&self) -> &Sid {
         &self.0.facts.sid
     }
 
     /// The transport that carries the session now.
-    pub fn transport(&self) -> Transport {
+    pub(crate) fn transport(&self) -> Transport {
         if self.0.outbound.is_polling() { Transport::Polling } else { Transport::WebSocket }
     }
 
     /// The revision of Engine.IO, the query parameter `EIO`.
-    pub fn protocol(&self) -> u8 {
+    pub(crate) fn protocol(&self) -> u8 {
         PROTOCOL
     }
 
     // ----- packets -----
 
     /// Queues a packet with its type digit.
-    pub fn packet(&self, packet: impl Into<ByteString>) {
+    pub(crate) fn packet(&self, packet: impl Into<ByteString>) {
         self.frame(OpCode::Text, packet.into().into_bytes(), true);
     }
 
     /// Queues a packet with its type digit that a WebSocket does not compress.
-    pub fn packet_uncompressed(&self, packet: impl Into<ByteString>) {
+    pub(crate) fn packet_uncompressed(&self, packet: impl Into<ByteString>) {
         self.frame(OpCode::Text, packet.into().into_bytes(), false);
     }
 
     /// Queues a binary message that a WebSocket does not compress.
-    pub fn binary_uncompressed(&self, bytes: Bytes) {
+    pub(crate) fn binary_uncompressed(&self, bytes: Bytes) {
         self.frame(OpCode::Binary, bytes, false);
     }
 
@@ -187,12 +189,12 @@ impl SessionHandle {
     }
 
     /// Whether the client takes messages compressed with the full window, as broadcasts are.
-    pub fn takes_compressed(&self) -> bool {
+    pub(crate) fn takes_compressed(&self) -> bool {
         self.0.compression.get().is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW)
     }
 
     /// Queues a binary message.
-    pub fn binary(&self, bytes: Bytes) {
+    pub(crate) fn binary(&self, bytes: Bytes) {
         self.frame(OpCode::Binary, bytes, true);
     }
 
@@ -205,25 +207,25 @@ impl SessionHandle {
 
     /// Queues an event that the client missed while it was away. It counts against no limit of the session: the client
     /// reads it at its own speed.
-    pub fn missed(&self, packet: Bytes, attachments: &[Bytes]) {
+    pub(crate) fn missed(&self, packet: Bytes, attachments: &[Bytes]) {
         self.0.outbound.missed(packet, attachments);
     }
 
     /// Whether the transport takes an event now; a volatile event is queued only then.
-    pub fn is_writable(&self) -> bool {
+    pub(crate) fn is_writable(&self) -> bool {
         self.0.outbound.is_writable()
     }
 
     /// Ready when at most `max_answers` bytes of answers wait, or for a polling client a few polls' worth; otherwise wakes
     /// the task when that is so.
-    pub fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
         self.0.outbound.poll_drained(max_answers, cx)
     }
 
     // ----- the session -----
 
     /// Ends the session after the waiting packets. The first reason counts.
-    pub fn end(&self, why: Ending) {
+    pub(crate) fn end(&self, why: Ending) {
         if self.0.ending.set(why).is_ok() {
             self.0.flusher.wake_by_ref();
         }
@@ -253,17 +255,17 @@ impl SessionHandle {
     // ----- sockets -----
 
     /// Where deliveries to the session go, once it has started.
-    pub fn address(&self) -> Option<Recipient<Delivery>> {
+    pub(crate) fn address(&self) -> Option<Recipient<Delivery>> {
         self.0.address.borrow().clone()
     }
 
     /// The session's backlog of deliveries.
-    pub fn backlog(&self) -> Backlog {
+    pub(crate) fn backlog(&self) -> Backlog {
         self.0.outbound.backlog()
     }
 
     /// Opens the outlet of a new socket. Fan-outs on this thread deliver to it.
-    pub fn open_outlet(&self, socket: SocketId) -> Rc<dyn DirectOutlet> {
+    pub(crate) fn open_outlet(&self, socket: SocketId) -> Rc<dyn DirectOutlet> {
         let outlet = self.0.outbound.open_outlet();
         self.0.outlets.borrow_mut().push((socket, Rc::clone(&outlet)));
         outlet

@@ -26,14 +26,14 @@ pub struct ConnectionError<'a> {
     /// request that is not a GET, 3 for a bad request, 4 if it was forbidden, 5 for another revision of the
     /// protocol.
     pub code: u8,
-    /// The message that the client gets.
+    /// The message of the code, which the client gets, unless [`Hooks::allow_request`] had another one for it.
     pub message: &'a str,
     /// The request.
     pub request: &'a Request,
     /// What was wrong: the reference's words `TRANSPORT_MISMATCH`, `TRANSPORT_HANDSHAKE_ERROR` and
-    /// `ID_GENERATION_ERROR`, or what the code is about: `transport`, `sid`, `method`, `origin`, `request`,
-    /// `protocol`.
-    pub context: &'static str,
+    /// `ID_GENERATION_ERROR`, or what the code is about: `transport`, `sid`, `method`, `origin`,
+    /// `protocol`; or the message of [`Hooks::allow_request`].
+    pub context: &'a str,
 }
 
 /// Functions that a server calls around HTTP requests, on any of its threads. Each is optional. They run on the

@@ -1,4 +1,105 @@
-//! A Socket.IO server for actix-web: Socket.IO 5 on Engine.IO 4, over HTTP long-polling and WebSockets.
+//! A Socket.IO server for actix-web: Socket.IO 5 on Engine.IO 4, over HTTP long-polling and WebSockets. It serves the
+//! official clients from version 3 on.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpServer};
+//! use echoroom::socketio::{Ack, Bytes, Server, Socket};
+//!
+//! #[actix_web::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let io = Server::builder().build();
+//!     io.namespace("/")
+//!         .connect(async |socket: Socket| {
+//!             socket.join("tea");
+//!             socket.emit("welcome", socket.id());
+//!         })
+//!         .on("message", async |socket: Socket, (text, picture): (String, Bytes)| {
+//!             socket.to("tea").emit("message", &(text, picture));
+//!         })
+//!         .on("sum", async |_: Socket, (a, b): (f64, f64), ack: Ack| ack.send(&(a + b)));
+//!     HttpServer::new(move || App::new().configure(io.routes())).bind(("127.0.0.1", 3000))?.run().await
+//! }
+//! ```
+//!
+//! # Its parts
+//!
+//! - A [`Server`] has the namespaces and the sessions of all worker threads. It is made once, outside of the closure that makes
+//!   each worker's `App`; [`Server::routes`] mounts it there. Its settings are the methods of [`Builder`].
+//! - A [`Namespace`] takes the handlers, and reaches its sockets from routes, jobs and other threads. [`Server::dynamic`] is a
+//!   family of namespaces by a pattern.
+//! - A [`Socket`] is a client in one namespace, as its handlers see it. It stays on the thread of its session. From elsewhere
+//!   a client is reached by its [`id`](Socket::id), which is a room, or as a [`RemoteSocket`].
+//! - An [`Emitter`] selects sockets: those in rooms, or all except some. It emits to them, asks them for acks, looks them up,
+//!   moves them between rooms, or disconnects them.
+//!
+//! # Arguments
+//!
+//! | type | as arguments of an event or an ack |
+//! |---|---|
+//! | a tuple | several |
+//! | `()` | none |
+//! | any other type that serde knows | one |
+//! | [`Bytes`], anywhere in them | a binary attachment, in both directions |
+//! | [`Value`], [`Arguments`] | one of any type; all, however many |
+//!
+//! An argument that is missing is read as `null`, and those that are too many are ignored. If the arguments do not fit a
+//! handler, it is not called: see [`Namespace::on`].
+//!
+//! # Who may connect
+//!
+//! [`Namespace::admit`] sees the client's HTTP request and its `auth`, and may wait. What it returns is the socket's
+//! [data](Socket::data); a [`Refusal`] is the client's `connect_error`. [`Namespace::middleware`] sees the socket before it is
+//! connected. Which pages may open a session at all is set by [`Builder::origins`]: pages of the server itself, unless set
+//! otherwise.
+//!
+//! ```
+//! use actix_web::{App, test};
+//! use echoroom::socketio::{Handshake, Refusal, Server, Socket};
+//!
+//! struct User {
+//!     name: String,
+//! }
+//!
+//! async fn user_of(session: &str) -> Option<User> {
+//!     // A look-up in a database.
+//!     (session == "7f3a").then(|| User { name: "Ada".to_owned() })
+//! }
+//!
+//! let io = Server::builder().build();
+//! io.namespace("/")
+//!     .admit(async |handshake: &Handshake| {
+//!         let session = handshake.cookie("session").ok_or("there is no session")?;
+//!         user_of(session).await.ok_or(Refusal::new("the session has ended"))
+//!     })
+//!     .on("message", async |socket: Socket<User>, text: String| {
+//!         socket.broadcast().emit("message", &(&socket.data().name, text));
+//!     });
+//!
+//! # #[actix_web::main]
+//! # async fn open(io: Server) {
+//! let app = test::init_service(App::new().configure(io.routes())).await;
+//! let open = test::TestRequest::with_uri("/socket.io/?EIO=4&transport=polling").to_request();
+//! let session = test::call_and_read_body(&app, open).await;
+//! assert!(session.starts_with(b"0{\"sid\":"), "{session:?}");
+//! # }
+//! # open(io);
+//! ```
+//!
+//! # Order, failures and bounds
+//!
+//! The handlers of a socket start in the order of its events. While one waits, later ones run, as in Node;
+//! [`Namespace::sequential`] has them run one after another. A handler that panics ends its socket, with a line in the log. A
+//! handler that waits for long stops no other socket.
+//!
+//! What a client can make the server hold is bounded: each bound is a setting of [`Builder`]. A client that sends faster than
+//! its handlers take is read more slowly, and one that does not read what it is sent is disconnected.
+//!
+//! # What it does not do
+//!
+//! Clients of Socket.IO 2 (`EIO=3`) are refused. There is no parser but the default one, and no WebTransport. Several processes
+//! do not share rooms.
+//!
+//! Programs to start from are in `examples/`: `embed`, `chat`, `whiteboard` and `admission`.
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
@@ -6,7 +107,7 @@ use serde::Serialize;
 
 use self::handle::SessionHandle;
 use crate::{
-    connection::{Ending, admission::Admitted},
+    connection::{Ending, Lease, admission::Admitted},
     domain::SocketId,
 };
 
@@ -113,6 +214,8 @@ impl From<String> for Refusal {
 pub(crate) struct Visitor {
     /// The request that begins the session.
     pub(crate) request: Arc<Request>,
+    /// Charged for the request beyond a free share of 4 KiB, if it is.
+    pub(crate) lease: Option<Lease>,
     /// The client's share of the session limit, if sessions are counted.
     pub(crate) admitted: Option<Admitted>,
     /// Whether the client takes base64 text frames instead of binary frames.

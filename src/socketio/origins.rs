@@ -62,7 +62,14 @@ impl fmt::Debug for Origins {
 
 /// Cross-origin resource sharing: which pages of other origins may read responses over polling, and what their
 /// requests may have (the Fetch standard, section 3.2). A page that may read them may also begin a session by
-/// polling; for WebSockets only [`Origins`] counts.
+/// polling; for WebSockets only [`Origins`] counts:
+///
+/// | allowed by | begins by polling | reads responses | begins on a WebSocket |
+/// |---|---|---|---|
+/// | neither | no | no | no |
+/// | `Origins` | yes, of no use | no | yes |
+/// | `Cors` | yes | yes | no |
+/// | both | yes | yes | yes |
 #[derive(Clone, Debug)]
 pub struct Cors {
     /// The pages. [`Origins::Same`], the default, switches CORS off.

@@ -27,7 +27,7 @@ use crate::{
 
 /// Id of an Engine.IO session: the name of its node, and 16 random characters, which are 96 bits. It is a secret: a request
 /// with this id acts for the session.
-pub type Sid = Arc<str>;
+pub(super) type Sid = Arc<str>;
 
 /// Length of an id in characters.
 const SID: usize = 20;
@@ -39,7 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const RANDOM_BYTES: usize = (SID - NodeName::LEN) / 4 * 3;
 
 /// All sessions at one address, on all workers, by their ids.
-pub struct Registry {
+pub(crate) struct Registry {
     /// Settings of all sessions.
     pub settings: EngineSettings,
     /// The name that the ids begin with; `None` if the system had no random numbers for one.
@@ -94,12 +94,12 @@ impl Registry {
     }
 
     /// The memory budget of all clients.
-    pub fn budget(&self) -> Arc<Budget> {
+    pub(crate) fn budget(&self) -> Arc<Budget> {
         Arc::clone(&self.budget)
     }
 
     /// Creates a lease in the engine's memory budget.
-    pub fn lease(&self) -> Lease {
+    pub(crate) fn lease(&self) -> Lease {
         Lease::new(Arc::clone(&self.budget))
     }
 
@@ -108,12 +108,12 @@ impl Registry {
     }
 
     /// Finds a session by id. The session may have ended and wait for its client.
-    pub fn find(&self, sid: &str) -> Option<Entry> {
+    pub(crate) fn find(&self, sid: &str) -> Option<Entry> {
         self.sessions().get(sid).cloned().flatten()
     }
 
     /// Number of sessions, including those that are about to begin, and ended ones that wait for their clients.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.sessions().len()
     }
 
@@ -193,7 +193,7 @@ impl Registry {
 
     /// Number of ended sessions whose clients have not learned of the end.
     #[cfg(test)]
-    pub fn count_ended(&self) -> usize {
+    pub(crate) fn count_ended(&self) -> usize {
         self.ended().sids.len()
     }
 
@@ -220,7 +220,7 @@ impl Registry {
     }
 
     /// Ends all sessions because the server stops.
-    pub fn end_all(&self) {
+    pub(crate) fn end_all(&self) {
         self.is_ending.store(true, Ordering::SeqCst);
         for entry in self.sessions().values().flatten() {
             entry.end(Ending::Restart);
@@ -232,7 +232,7 @@ impl Registry {
     /// Ends all sessions, whose reason is then `server shutting down`, and refuses new ones. Ready when no
     /// session is left and the last bytes of each WebSocket are written, or its client was given up after
     /// [`EngineSettings::stall_timeout`].
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.end_all();
         loop {
             let gone = self.gone.notified();

@@ -18,7 +18,8 @@ use crate::{config::Network, web::peer};
 /// The HTTP request that began a session: its target, its headers, and where it came from.
 ///
 /// A session has one, whichever transport it uses later. It is kept in one block of memory as long as the
-/// session. The HTTP server bounds the size of a request's head, and so the size of this.
+/// session, and charged to the memory of the engine beyond 4 KiB; the HTTP server bounds the size of a request's
+/// head.
 #[derive(Default)]
 pub struct Request {
     /// The target, then a line `name: value` for each header. HTTP allows no line break in either.
@@ -57,6 +58,11 @@ impl Request {
             address: peer::address(req, trusted),
             issued: u64::try_from(issued).unwrap_or(u64::MAX),
         })
+    }
+
+    /// Bytes of the target and the headers.
+    pub(super) fn len(&self) -> usize {
+        self.head.len()
     }
 
     /// The value of a header, whose name may be in any case; the first one if there are several. Bytes that

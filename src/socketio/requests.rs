@@ -67,7 +67,7 @@ pub(super) struct Probe {
 
 /// A session, as HTTP requests use it.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     session: Recipient<Request>,
     gate: Arc<Gate>,
 }
@@ -80,7 +80,7 @@ impl Entry {
 
     /// Notes a request of the client. Returns whether the session polls; the session itself decides whether
     /// it takes the request.
-    pub fn is_polling(&self) -> bool {
+    pub(crate) fn is_polling(&self) -> bool {
         self.gate.note_request();
         self.gate.is_polling()
     }
@@ -92,12 +92,12 @@ impl Entry {
 
     /// Guards a request of a polling session. Dropping the guard without `answered` means that
     /// the client aborted the request, and ends the session.
-    pub fn attend(&self) -> Attendance {
+    pub(crate) fn attend(&self) -> Attendance {
         Attendance(Some(self.session.clone()))
     }
 
     /// Waits for packets, or for the end of the session.
-    pub async fn poll(&self) -> PollAnswer {
+    pub(crate) async fn poll(&self) -> PollAnswer {
         let (answer, answered) = oneshot::channel();
         self.session.do_send(Request::Poll(answer));
         answered.await.unwrap_or(PollAnswer::Over)
@@ -105,7 +105,7 @@ impl Entry {
 
     /// Hands over the packets of a posted payload. Returns whether they were accepted. They go to the session
     /// in parts, each after the gate has opened.
-    pub async fn post(&self, payload: &ByteString) -> bool {
+    pub(crate) async fn post(&self, payload: &ByteString) -> bool {
         let mut packets = engineio::packets(payload);
         let mut is_first = true;
         loop {
@@ -133,7 +133,7 @@ impl Entry {
     }
 
     /// Marks a post as running. `None` if another post runs already, which ends the session.
-    pub fn begin_post(&self) -> Option<Posting> {
+    pub(crate) fn begin_post(&self) -> Option<Posting> {
         if self.gate.begin_post() {
             return Some(Posting(Arc::clone(&self.gate)));
         }
@@ -156,18 +156,18 @@ impl Entry {
     }
 
     /// Ends the session for this reason.
-    pub fn end(&self, why: Ending) {
+    pub(crate) fn end(&self, why: Ending) {
         self.session.do_send(Request::End(why));
     }
 }
 
 /// Marks a post as running until dropped.
 #[derive(Debug)]
-pub struct Posting(Arc<Gate>);
+pub(crate) struct Posting(Arc<Gate>);
 
 impl Posting {
     /// Largest payload in bytes for this post.
-    pub fn max_size(&self, settings: &EngineSettings) -> usize {
+    pub(crate) fn max_size(&self, settings: &EngineSettings) -> usize {
         settings.max_size(self.0.is_known())
     }
 }
@@ -181,11 +181,11 @@ impl Drop for Posting {
 /// Guard of a request; see [`Entry::attend`].
 #[derive(Debug)]
 #[must_use = "dropping it gives the request up"]
-pub struct Attendance(Option<Recipient<Request>>);
+pub(crate) struct Attendance(Option<Recipient<Request>>);
 
 impl Attendance {
     /// Marks the request as answered.
-    pub fn answered(mut self) {
+    pub(crate) fn answered(mut self) {
         self.0 = None;
     }
 }

@@ -27,7 +27,7 @@ const SHORTEST_MILLIS: u64 = 10;
 
 /// Settings of an [`Engine`](super::Engine) and its sessions. [`check`](Self::check) has their ranges.
 #[derive(Clone, Debug)]
-pub struct EngineSettings {
+pub(crate) struct EngineSettings {
     /// Name that the ids of sessions begin with; a random one if it is `None`, the default.
     pub node: Option<NodeName>,
     /// Transports that clients may use. Both by default. A request for another one is refused with code 0.
@@ -139,7 +139,7 @@ impl EngineSettings {
     ///
     /// # Errors
     /// The first setting that cannot be used.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
         for (setting, value) in [
             ("ping_interval", self.ping_interval),
             ("ping_timeout", self.ping_timeout),

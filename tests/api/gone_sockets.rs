@@ -28,11 +28,11 @@ fn wait(socket: &Socket, ends: &Ends) {
     let (answered, joined) = (Token("answer", ends.clone()), Token("room", ends.clone()));
     actix_web::rt::spawn(async move {
         assert!(matches!(answer.await, Err(AckError::Disconnected)));
-        drop((by_answer, answered));
+        drop((answered, by_answer));
     });
     actix_web::rt::spawn(async move {
         assert_ne!(joining.await, Err(NotJoined::TooManyRooms));
-        drop((by_join, joined));
+        drop((joined, by_join));
     });
 }
 

@@ -49,6 +49,7 @@ mod large_messages;
 mod last_words;
 mod leaving;
 mod lesson;
+mod library;
 mod limits;
 mod limits_at_doors;
 mod long_recovery;

@@ -1,10 +1,11 @@
 //! What a session of Socket.IO knows of itself: its request, its id, its transport.
 
+use actix_web::rt::task::yield_now;
 use echoroom::socketio::{EngineSocket, Server};
 
 use crate::{
-    embedded::{Embedded, POLLING, WEBSOCKET, open_packet},
-    helpers::text,
+    embedded::{Embedded, POLLING, WEBSOCKET, open_packet, status},
+    helpers::{soon, text},
     sockets::{Poller, next_text},
 };
 
@@ -61,4 +62,26 @@ async fn a_session_is_told_of_its_upgrade_once() {
     assert_eq!(embedded.io.clients_count(), 1, "the session is the one that polled");
     drop(raw);
     assert_eq!(embedded.told().await, "closed: transport close");
+}
+
+#[actix_web::test]
+async fn a_large_head_is_charged_while_its_session_lives_and_refused_without_memory() {
+    let embedded = Embedded::start(Server::builder().memory(100_000));
+    let large = format!("X-Large: {}\r\n", "x".repeat(60_000));
+    for _ in 0..3 {
+        let (_, body) = embedded.get(POLLING, &large).await;
+        let sid = open_packet(&body)["sid"].as_str().expect("a sid").to_owned();
+        assert!(embedded.io.memory_used() >= 60_000, "{}", embedded.io.memory_used());
+        assert_eq!(status(&embedded.get(POLLING, &large).await.0), "503");
+        assert_eq!(status(&embedded.shake_hands(WEBSOCKET, &large).await), "503");
+        assert_eq!(status(&embedded.get(POLLING, "").await.0), "200", "a usual head is free");
+        let poller = Poller::of(&embedded.server, sid);
+        assert_eq!(poller.post("1").await.status, 200);
+        soon("the memory is given back", async {
+            while embedded.io.memory_used() > 0 {
+                yield_now().await;
+            }
+        })
+        .await;
+    }
 }

@@ -97,7 +97,8 @@ async fn a_client_is_in_one_room_at_a_time_and_what_it_sends_behind_join_goes_th
     assert_eq!(next_text(&mut cat).await, r#"42/relay,["z","4"]"#, "and nothing of the room it has left");
     say(&mut cat, r#"42/relay,1["leave"]"#).await;
     assert_eq!(next_text(&mut cat).await, "43/relay,1[{}]");
-    say(&mut ben, r#"42/relay,["z"]"#).await;
+    say(&mut ben, r#"42/relay,9["z"]"#).await;
+    assert_eq!(next_text(&mut ben).await, "43/relay,9[{}]");
     say(&mut cat, r#"42/relay,2["join","b"]"#).await;
     assert_eq!(next_text(&mut cat).await, r#"43/relay,2[{"room":"b"}]"#);
 }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import readline from 'node:readline';
 import { io } from 'socket.io-client';
@@ -39,16 +40,22 @@ export async function startServer(...flags) {
 }
 
 /** Starts the conformance fixture. */
-export async function startFixture() {
+export function startFixture() {
+  return startExample('socketio_conformance', PATIENCE);
+}
+
+/** Starts an example, which takes its port as its first argument, on a free port. */
+export async function startExample(name, ...flags) {
   const port = await freePort();
-  const child = spawn(process.env.ECHOROOM_FIXTURE, [String(port), PATIENCE], { env: ENVIRONMENT, stdio: 'inherit' });
+  const program = join(process.env.ECHOROOM_EXAMPLES, name);
+  const child = spawn(program, [String(port), ...flags], { env: ENVIRONMENT, stdio: 'inherit' });
   const url = `http://127.0.0.1:${port}`;
   for (;;) {
     try {
       await fetch(url);
       return { url, stop: () => stop(child) };
     } catch {
-      if (child.exitCode !== null) throw new Error(`the fixture ended with ${child.exitCode}`);
+      if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

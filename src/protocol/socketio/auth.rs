@@ -21,7 +21,7 @@ pub(crate) struct Auth {
 
 /// The offset of the last event that a client received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Offset {
+pub(crate) enum Offset {
     /// Missing or `null`: the client received no event.
     #[default]
     Missing,
@@ -77,7 +77,7 @@ impl<'de> de::Visitor<'de> for AuthVisitor {
 
 impl Offset {
     /// The offset as a number, the form that this server gives out.
-    pub fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Self::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
             _ => None,

@@ -13,6 +13,10 @@ use serde::{
 use super::value::keep_last;
 use crate::protocol::json::Text;
 
+/// The name of the only field of an object by which `serde_json` shows a number, with its digits as a text, if a
+/// crate of the program turns its feature `arbitrary_precision` on. Only then would numbers be objects here.
+const EXACT_NUMBER: &str = "$serde_json::private::Number";
+
 /// A value of an argument.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
@@ -33,6 +37,12 @@ impl<'a> Node<'a> {
     /// The value of an object with these fields: with attachments, it may be a placeholder.
     fn object(mut fields: Vec<(Cow<'a, str>, Node<'a>)>, attachments: &'a [Bytes]) -> Self {
         keep_last(&mut fields);
+        if let [(name, Node::Text(text))] = &*fields
+            && name == EXACT_NUMBER
+            && let Some(number) = Self::number(text)
+        {
+            return number;
+        }
         let field = |name| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value);
         if attachments.is_empty() || !matches!(field("_placeholder"), Some(Node::Bool(true))) {
             return Self::Object(fields);
@@ -44,6 +54,12 @@ impl<'a> Node<'a> {
             _ => None,
         };
         index.and_then(|index| attachments.get(index)).map_or(Self::Lost, Self::Binary)
+    }
+
+    fn number(text: &str) -> Option<Self> {
+        let unsigned = text.parse().map(Self::Unsigned);
+        let signed = unsigned.or_else(|_| text.parse().map(Self::Signed));
+        signed.ok().or_else(|| text.parse().map(Self::Float).ok())
     }
 
     /// The value as error messages show it.
@@ -126,5 +142,25 @@ impl<'a> de::Visitor<'a> for Reader<'a> {
             fields.push((name, entries.next_value_seed(self)?));
         }
         Ok(Node::object(fields, self.attachments))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::{DeserializeSeed as _, value::MapDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_shown_with_its_digits_is_a_number() {
+        let read = |digits| {
+            let map = MapDeserializer::<_, serde_json::Error>::new([(EXACT_NUMBER, digits)].into_iter());
+            Reader { attachments: &[] }.deserialize(map).expect("a value")
+        };
+        assert!(matches!(read("7"), Node::Unsigned(7)));
+        assert!(matches!(read("-7"), Node::Signed(-7)));
+        assert!(matches!(read("0.5e1"), Node::Float(5.0)));
+        assert!(matches!(read("18446744073709551616"), Node::Float(_)));
+        assert!(matches!(read("x"), Node::Object(_)));
     }
 }

@@ -86,34 +86,55 @@ pub(super) enum Wish<'a> {
     Other,
 }
 
+/// The word for an origin that is not allowed.
+const ORIGIN: &str = "origin";
+
+/// What was wrong with a request, as [`ConnectionError::context`] has it.
+#[derive(Debug)]
+enum Why {
+    /// One of the door's words.
+    Word(&'static str),
+    /// The program's message, which the client gets.
+    Message(String),
+}
+
 /// A request that is refused.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) error: RequestError,
-    /// What was wrong, as [`ConnectionError::context`] has it.
-    context: &'static str,
-    /// The message, if it is the program's.
-    message: Option<String>,
+    why: Why,
 }
 
 impl Refusal {
     pub(super) fn new(error: RequestError, context: &'static str) -> Self {
-        Self { error, context, message: None }
+        Self { error, why: Why::Word(context) }
     }
 
     /// A request that the program refuses.
     fn by_program(message: String) -> Self {
-        Self { error: RequestError::Forbidden, context: "request", message: Some(message) }
+        Self { error: RequestError::Forbidden, why: Why::Message(message) }
+    }
+
+    /// Whether the origin of the page was refused.
+    pub(super) fn is_for_origin(&self) -> bool {
+        matches!(self.why, Why::Word(ORIGIN))
     }
 
     /// Tells the program, and rejects as the reference does: JSON for a request, plain text for a WebSocket
     /// handshake.
     pub(super) fn respond(self, asked: &Asked<'_>, hooks: &Hooks) -> HttpResponse {
-        let (code, message) = (self.error.code(), self.message.unwrap_or_else(|| self.error.to_string()));
+        let (code, message) = (self.error.code(), self.error.to_string());
         if let Some(hook) = &hooks.connection_error {
-            let request = asked.request();
-            hook(&ConnectionError { code, message: &message, request, context: self.context });
+            let context = match &self.why {
+                Why::Word(word) => *word,
+                Why::Message(message) => message,
+            };
+            hook(&ConnectionError { code, message: &message, request: asked.request(), context });
         }
+        let message = match self.why {
+            Why::Word(_) => message,
+            Why::Message(message) => message,
+        };
         let is_forbidden = self.error == RequestError::Forbidden;
         let status = if is_forbidden { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
         let mut response = HttpResponse::build(status);
@@ -141,7 +162,7 @@ pub(super) fn check<'a>(asked: &'a Asked<'_>, settings: &EngineSettings) -> Resu
         None if wants_websocket != *is_upgrade || (*is_upgrade && !asked.is_sound_handshake()) => {
             return Err(Refusal::new(RequestError::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
         }
-        None if !asked.is_welcome() => return Err(Refusal::new(RequestError::Forbidden, "origin")),
+        None if !asked.is_welcome() => return Err(Refusal::new(RequestError::Forbidden, ORIGIN)),
         None => Wish::Begin,
     };
     if is_right_revision { Ok(wish) } else { Err(Refusal::new(RequestError::UnsupportedVersion, "protocol")) }

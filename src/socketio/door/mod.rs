@@ -13,7 +13,7 @@ use actix_web::{
 };
 
 use self::checks::{Asked, Query, Refusal, Wish, ask, bad_request, check};
-pub use self::policy::Policy;
+pub(crate) use self::policy::Policy;
 use super::{
     Carried, Visitor,
     accept::{self, AcceptError},
@@ -49,7 +49,7 @@ const RETRY_SECONDS: &str = "5";
 
 /// An Engine.IO address of one worker: its engine, its checks and the content of its sessions.
 #[derive(Clone)]
-pub struct Door {
+pub(crate) struct Door {
     engine: Arc<Engine>,
     begin: Rc<dyn Fn() -> Box<dyn Carried>>,
     policy: Rc<Policy>,
@@ -59,7 +59,7 @@ pub struct Door {
 
 impl Door {
     /// Creates a door with the checks of [`Policy::default`]; `begin` creates the content of each new session.
-    pub fn new(engine: Arc<Engine>, begin: impl Fn() -> Box<dyn Carried> + 'static) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, begin: impl Fn() -> Box<dyn Carried> + 'static) -> Self {
         let policy = Policy::default();
         let grants = Rc::new(policy.grants());
         Self { engine, begin: Rc::new(begin), policy: Rc::new(policy), grants, state: None }
@@ -67,20 +67,20 @@ impl Door {
 
     /// Has these checks instead.
     #[must_use]
-    pub fn with_policy(self, policy: Policy) -> Self {
+    pub(crate) fn with_policy(self, policy: Policy) -> Self {
         Self { grants: Rc::new(policy.grants()), policy: Rc::new(policy), ..self }
     }
 
     /// Gives each session a value of the worker, for [`SessionHandle::state`](super::handle::SessionHandle::state).
     #[must_use]
-    pub fn with_state(self, state: Rc<dyn Any>) -> Self {
+    pub(crate) fn with_state(self, state: Rc<dyn Any>) -> Self {
         Self { state: Some(state), ..self }
     }
 }
 
 /// Registers the door at `path`, with and without a trailing slash, and its script below the path, in an
 /// application or a scope. In a scope of the door alone the path is empty.
-pub fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
+pub(crate) fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
     let door = web::Data::new(door);
     let path = path.trim_end_matches('/');
     for path in [path.to_owned(), format!("{path}/")] {
@@ -165,8 +165,7 @@ fn refuse(refusal: Refusal, asked: &Asked<'_>, door: &Door) -> HttpResponse {
     }
     // Requests of a session that is gone are none that could have become one.
     if asked.query.sid.is_none() {
-        let is_foreign = refusal.error == RequestError::Forbidden;
-        door.engine.metrics.refused(if is_foreign { "origin" } else { "handshake" });
+        door.engine.metrics.refused(if refusal.is_for_origin() { "origin" } else { "handshake" });
     }
     refusal.respond(asked, &door.engine.settings.hooks)
 }
@@ -197,10 +196,15 @@ async fn begin(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Result<
     if let Err(refusal) = ask(asked, &settings.hooks).await {
         return Ok(refuse(refusal, asked, door));
     }
-    let visitor = match admit(asked, door) {
+    let mut visitor = match admit(asked, door) {
         Ok(visitor) => visitor,
         Err(full) => return Ok(refuse_for_now(door, full)),
     };
+    let mut lease = door.engine.lease();
+    if let Err(error) = lease.hold(visitor.request.len()) {
+        return Ok(unavailable(&error));
+    }
+    visitor.lease = Some(lease);
     let begun = match asked.is_upgrade {
         true => accept::begin(asked.req, payload, &door.engine, (door.begin)(), visitor),
         false => begin_polling(asked, door, visitor).map_err(AcceptError::Id),
@@ -235,10 +239,10 @@ fn admit(asked: &Asked<'_>, door: &Door) -> Result<Visitor, Full> {
     if door.engine.is_ending() {
         return Err(Full::Draining);
     }
-    let request = Arc::clone(asked.request());
+    let (request, wants_base64) = (Arc::clone(asked.request()), asked.query.wants_base64());
     let admission = door.policy.admission.as_ref();
     let admitted = admission.map(|admission| admission.admit(request.address())).transpose()?;
-    Ok(Visitor { request, admitted, wants_base64: asked.query.wants_base64(), state: door.state.clone() })
+    Ok(Visitor { request, lease: None, admitted, wants_base64, state: door.state.clone() })
 }
 
 /// Rejects a handshake over a bound, as other doors do.

@@ -27,7 +27,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a door checks beside the protocol.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Pages that may begin a session by either transport.
     pub origins: Origins,
     /// Pages of other origins that may read responses over polling, and so may begin a session by polling.
@@ -61,7 +61,7 @@ impl Policy {
     ///
     /// # Errors
     /// The first setting that cannot be used.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
         let cors = &self.cors;
         let names =
             cors.methods.iter().chain(cors.allowed_headers.iter().flatten()).chain(&cors.exposed_headers);

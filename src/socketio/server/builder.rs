@@ -284,7 +284,7 @@ impl Builder {
         self
     }
 
-    /// Answers that the server waits for of one client; [`emit_with_ack`](super::Socket::emit_with_ack) fails beyond.
+    /// Answers that the server waits for of one client; [`emit_with_ack`](crate::socketio::Socket::emit_with_ack) fails beyond.
     /// Default: 1,024.
     pub fn max_pending_acks(mut self, max: usize) -> Self {
         self.engine.max_pending_acks = max;

@@ -162,6 +162,11 @@ impl Server {
         self.0.core.engine.count()
     }
 
+    /// Bytes in use of [`Builder::memory`].
+    pub fn memory_used(&self) -> usize {
+        self.0.core.engine.budget().used()
+    }
+
     /// Ends all sessions (`server shutting down`) and refuses new ones. Ready when all have ended.
     pub fn close(&self) -> impl Future<Output = ()> + 'static {
         let engine = Arc::clone(&self.0.core.engine);

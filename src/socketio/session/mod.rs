@@ -48,7 +48,7 @@ use self::upgrade::Probing;
 const MAILBOX_CAPACITY: usize = 1024;
 
 /// The actor of one Engine.IO session.
-pub struct SocketIoSession {
+pub(super) struct SocketIoSession {
     id: SessionId,
     registry: Arc<Registry>,
     sid: Sid,
@@ -103,7 +103,12 @@ impl SocketIoSession {
                 Outbound::polled(bounds, lease, session, registry.metrics.bytes_sent())
             }
         };
-        let facts = Facts { sid: Arc::clone(&sid), request: visitor.request, state: visitor.state };
+        let facts = Facts {
+            sid: Arc::clone(&sid),
+            request: visitor.request,
+            _lease: visitor.lease,
+            state: visitor.state,
+        };
         let handle = SessionHandle::new(outbound.clone(), gate.intake(), facts, flusher);
         handle.set_compression(incoming.as_ref().and_then(|incoming| incoming.compression));
         let now = Instant::now();

@@ -72,7 +72,7 @@ impl Emission {
     }
 
     /// The event, which WebSockets may compress or not.
-    pub fn compressed(self, may_be: bool) -> Self {
+    pub(crate) fn compressed(self, may_be: bool) -> Self {
         Self { is_plain: !may_be, ..self }
     }
 

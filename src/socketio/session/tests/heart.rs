@@ -23,13 +23,11 @@ async fn a_client_that_answers_its_pings_stays_and_one_that_does_not_is_silent()
 async fn a_ping_comes_before_what_waits() {
     let quick = EngineSettings { ping_interval: QUICK, ping_timeout: Duration::from_secs(600), ..settings() };
     let (stage, outbound, mut client) = Stage::websocket(quick);
-    while stage.seen.borrow().handle.is_none() {
-        tokio::task::yield_now().await;
-    }
+    let handle = stage.handle().await;
     // More than the pair takes.
     let text = "4".repeat(10_000);
     for _ in 0..20 {
-        stage.handle().await.packet(text.clone());
+        handle.packet(text.clone());
     }
     // The pair takes a part; then the ping comes to the rest.
     let all = outbound.waiting_bytes();

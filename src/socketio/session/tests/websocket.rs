@@ -6,9 +6,6 @@ use crate::protocol::websocket::deflate::Agreement;
 #[actix_web::test]
 async fn what_is_queued_outside_of_its_turn_is_written_and_the_end_comes_behind_it() {
     let (mut stage, _, mut client) = Stage::websocket(settings());
-    while stage.seen.borrow().handle.is_none() {
-        tokio::task::yield_now().await;
-    }
     let handle = stage.handle().await;
     handle.packet("4a");
     handle.binary(Bytes::from_static(b"b"));
@@ -30,11 +27,9 @@ async fn what_is_queued_outside_of_its_turn_is_written_and_the_end_comes_behind_
 async fn a_backlog_that_ends_the_session_is_dropped_and_the_close_frame_is_not() {
     let small = EngineSettings { max_waiting: 1000, max_payload: 1000, ..settings() };
     let (mut stage, _, mut client) = Stage::websocket(small);
-    while stage.seen.borrow().handle.is_none() {
-        tokio::task::yield_now().await;
-    }
+    let handle = stage.handle().await;
     // More than the pair takes, and more answers than may wait.
-    stage.handle().await.packet("4".repeat(100_000));
+    handle.packet("4".repeat(100_000));
     assert_eq!(stage.ended.recv().await, Some(Ending::SlowConsumer));
     let end = Ending::SlowConsumer.close_frame();
     let mut came = Vec::new();
@@ -49,10 +44,7 @@ async fn a_backlog_that_ends_the_session_is_dropped_and_the_close_frame_is_not()
 #[actix_web::test]
 async fn large_messages_are_compressed_unless_their_sender_wants_them_as_they_are() {
     let (stage, _, mut client) = Stage::websocket(settings());
-    while stage.seen.borrow().handle.is_none() {
-        tokio::task::yield_now().await;
-    }
-    let (handle, large) = (stage.handle(), format!("4{}", "tea ".repeat(500)));
+    let (handle, large) = (stage.handle().await, format!("4{}", "tea ".repeat(500)));
     let first_byte = async |client: &mut HostEnd| {
         loop {
             if let Some(first) = client.taken().first() {
