@@ -40,7 +40,7 @@ impl Bounds {
 
 impl Admission {
     /// No sessions yet, with the bounds of the settings.
-    pub fn of(settings: &Settings) -> Arc<Self> {
+    pub(crate) fn of(settings: &Settings) -> Arc<Self> {
         let admission = &settings.admission;
         Self::new(
             admission.max_sessions.get(),

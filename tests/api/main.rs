@@ -30,6 +30,7 @@ mod floors;
 mod forgotten_rooms;
 mod forwarded_ports;
 mod frames;
+mod from_node;
 mod gone_conversations;
 mod gone_sockets;
 mod goodbyes;

@@ -66,7 +66,7 @@ async fn a_session_is_told_of_its_upgrade_once() {
 
 #[actix_web::test]
 async fn a_large_head_is_charged_while_its_session_lives_and_refused_without_memory() {
-    let embedded = Embedded::start(Server::builder().memory(100_000));
+    let embedded = Embedded::start(Server::builder().max_payload(10_000).memory(100_000));
     let large = format!("X-Large: {}\r\n", "x".repeat(60_000));
     for _ in 0..3 {
         let (_, body) = embedded.get(POLLING, &large).await;

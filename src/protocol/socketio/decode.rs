@@ -194,7 +194,7 @@ impl<'a, A: de::SeqAccess<'a>> Deserializer<'a> for Top<'_, 'a, A> {
     }
 
     fn deserialize_tuple<V: de::Visitor<'a>>(self, len: usize, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_seq(Elements { source: self.0, missing: len })
+        visitor.visit_seq(Elements { source: self.0, left: Some(len) })
     }
 
     fn deserialize_tuple_struct<V: de::Visitor<'a>>(
@@ -204,7 +204,7 @@ impl<'a, A: de::SeqAccess<'a>> Deserializer<'a> for Top<'_, 'a, A> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         if name == ALL {
-            return visitor.visit_seq(Elements { source: self.0, missing: 0 });
+            return visitor.visit_seq(Elements { source: self.0, left: None });
         }
         self.first(|argument| argument.deserialize_tuple_struct(name, len, visitor))
     }
@@ -244,19 +244,24 @@ impl<'a, A: de::SeqAccess<'a>> Deserializer<'a> for Top<'_, 'a, A> {
 /// The arguments for the elements of a tuple.
 struct Elements<'s, 'a, A> {
     source: &'s mut Source<'a, A>,
-    /// Number of elements that are `null` if there are no arguments for them.
-    missing: usize,
+    /// Number of elements that the tuple still has, which are `null` if there are no arguments for them. None
+    /// for [`Arguments`], which has as many as there are.
+    left: Option<usize>,
 }
 
 impl<'a, A: de::SeqAccess<'a>> de::SeqAccess<'a> for Elements<'_, 'a, A> {
     type Error = Fault;
 
     fn next_element_seed<T: de::DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let next = self.source.next()?;
-        if next.is_none() && self.missing == 0 {
+        if self.left == Some(0) {
             return Ok(None);
         }
-        self.missing = self.missing.saturating_sub(1);
+        let next = self.source.next()?;
+        match &mut self.left {
+            Some(left) => *left -= 1,
+            None if next.is_none() => return Ok(None),
+            None => {}
+        }
         self.source.decode(next, |argument| seed.deserialize(argument)).map(Some)
     }
 }

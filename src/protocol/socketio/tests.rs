@@ -6,6 +6,7 @@ use super::*;
 
 mod arguments;
 mod fuzz;
+mod javascript;
 
 const LIMITS: Limits = Limits { attachments: 10, attachment_bytes: 1000 };
 

@@ -14,12 +14,15 @@ use crate::{
         door::Policy,
         engine::Engine,
         namespace::{Bounds, Core, Table},
-        settings::{EngineSettings, SettingsError},
+        settings::{self, EngineSettings, SettingsError},
     },
 };
 
 /// Memory in bytes for what clients sent and what waits for them, without a setting.
 const MEMORY: usize = 256 << 20;
+
+/// The most that makes sense for that.
+const MOST_MEMORY: usize = 1 << 46;
 
 /// Namespaces of dynamic ones at a time, without a setting.
 const MAX_CHILDREN: usize = 10_000;
@@ -310,7 +313,8 @@ impl Builder {
         self
     }
 
-    /// Bytes of all clients together that may wait in the server. Default: 256 MiB.
+    /// Bytes of all clients together that may wait in the server, at least twice `max_payload`: incomplete messages and what
+    /// waits for clients may take three quarters of them, events that are not handled yet one quarter. Default: 256 MiB.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
         self
@@ -358,8 +362,12 @@ impl Builder {
     fn engine(&self) -> Result<Arc<Engine>, SettingsError> {
         self.engine.check()?;
         self.policy.check()?;
+        // An incomplete message may take three quarters of it.
+        settings::number("memory", self.memory, 2 * self.engine.max_payload..=MOST_MEMORY)?;
+        settings::number("max_child_namespaces", self.children.max_children, 1..=MAX_CHILDREN * 100)?;
+        settings::number("max_attachments", self.limits.attachments, 0..=1_000_000)?;
         let metrics = self.metrics.clone().unwrap_or_default();
-        Ok(Engine::new(self.engine.clone(), metrics, Budget::new(self.memory), Arc::default()))
+        Ok(Engine::new(self.engine.clone(), metrics, Budget::with(self.memory, self.memory / 4), Arc::default()))
     }
 
     /// Makes the server on an engine that exists.

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod builder;
+mod on_connect;
 mod server_side;
 
 /// A Socket.IO server: its namespaces, and the sessions of its clients on all worker threads. Clones are cheap and are one
