@@ -221,7 +221,11 @@ pub(super) fn time(setting: &'static str, value: Duration) -> Result<(), Setting
     if range.contains(&value.as_millis()) { Ok(()) } else { Err(SettingsError::Time { setting, value }) }
 }
 
-pub(super) fn number(setting: &'static str, value: usize, range: RangeInclusive<usize>) -> Result<(), SettingsError> {
+pub(super) fn number(
+    setting: &'static str,
+    value: usize,
+    range: RangeInclusive<usize>,
+) -> Result<(), SettingsError> {
     let (least, most) = range.into_inner();
     if (least..=most).contains(&value) {
         return Ok(());
