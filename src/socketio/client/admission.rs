@@ -1,7 +1,6 @@
 //! Admission to a namespace: the program's functions decide, at once or later.
 
 use std::{
-    any::Any,
     cell::RefCell,
     panic::AssertUnwindSafe,
     rc::Rc,
@@ -24,7 +23,7 @@ use crate::{
         handle::SessionHandle,
         namespace::{ChildClient, Found},
         rooms::messages::{BARE, Connect, EVENTS},
-        socket::{Definition, Handshake, Place, Socket, handlers::Running, random_id, seat},
+        socket::{Definition, Handshake, Keeper, Place, Socket, handlers::Running, random_id, seat},
     },
 };
 
@@ -93,7 +92,7 @@ impl Client {
             namespace,
             handshake,
             definition,
-            child: child.map(|child| -> Rc<dyn Any> { Rc::new(child) }),
+            child: child.map(|child| -> Keeper { Arc::new(child) }),
             handle: handle.clone(),
             desk: self.setup.desk.clone(),
             first_ack: self.next_ack,

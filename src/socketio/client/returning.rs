@@ -1,7 +1,5 @@
 //! Clients that come back (connection state recovery).
 
-use std::sync::Arc;
-
 use bytestring::ByteString;
 
 use super::{Client, Held, Joined, admission::ComesBack};
@@ -10,8 +8,8 @@ use crate::{
     socketio::{
         Ending,
         handle::SessionHandle,
-        rooms::messages::{Recover, Recovered},
-        socket::{Place, Socket, SocketInfo},
+        rooms::messages::{Info, Recover, Recovered},
+        socket::{Place, Socket},
     },
 };
 
@@ -46,6 +44,7 @@ impl Client {
             namespace: namespace.clone(),
             pid: pid.clone(),
             offset,
+            info: admitted.as_ref().map(|socket| -> Info { socket.info() }),
         });
         let returning = Returning { place, pid, admitted, held };
         self.joined.insert(namespace, Joined::Returning(Box::new(returning)));
@@ -74,13 +73,11 @@ impl Client {
             handle.missed(missed.packet.clone(), &missed.attachments);
         }
         let socket = Socket::again(place, pid, state);
+        socket.take_info(state);
         match admitted {
             // Admitted anew: its data and rooms count.
             Some(admitted) => socket.take_over(&admitted),
-            None => {
-                let info: Option<Arc<SocketInfo>> = Arc::clone(&state.info).downcast().ok();
-                info.into_iter().for_each(|info| socket.set_data(Arc::clone(&info.data)));
-            }
+            None => socket.take_data_again(),
         }
         self.welcome(&socket, held, handle);
     }

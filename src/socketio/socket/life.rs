@@ -1,6 +1,9 @@
 //! How a socket begins and ends, for the client of its session.
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    sync::{Arc, Mutex},
+};
 
 use log::error;
 
@@ -10,7 +13,7 @@ use crate::{
     protocol::socketio::ServerPacket,
     socketio::{
         Ending,
-        rooms::messages::{Disconnect, SocketNews},
+        rooms::messages::{Disconnect, Recovered, SocketNews},
     },
 };
 
@@ -30,8 +33,26 @@ impl Socket {
 
     /// What others may see of the socket.
     pub(crate) fn info(&self) -> Arc<SocketInfo> {
-        let data = self.0.data.get_or_init(|| Arc::new(())).clone();
-        Arc::new(SocketInfo { handshake: self.0.handshake.clone(), data })
+        let data = || Arc::clone(self.0.data.get_or_init(|| Arc::new(())));
+        let make = || {
+            let keeper = Mutex::new(self.0.child.borrow().clone());
+            Arc::new(SocketInfo { handshake: self.0.handshake.clone(), data: data(), keeper })
+        };
+        Arc::clone(self.0.info.get_or_init(make))
+    }
+
+    /// Takes what the room server has kept of the socket that this one was.
+    pub(crate) fn take_info(&self, state: &Recovered) {
+        if let Ok(info) = Arc::clone(&state.info).downcast::<SocketInfo>() {
+            let _ = self.0.info.set(info);
+        }
+    }
+
+    /// Takes the data that the socket had before.
+    pub(crate) fn take_data_again(&self) {
+        if let Some(info) = self.0.info.get() {
+            self.set_data(Arc::clone(&info.data));
+        }
     }
 
     /// Tells the client that it is connected, does what has waited for that, and calls the handlers.
@@ -87,12 +108,15 @@ impl Socket {
         drop(self.0.waiting.take());
         self.0.awaited.forget_all();
         self.forget_rooms();
-        drop(self.0.child.take());
         self.0.handle.close_outlet(self.0.id);
         if self.0.definition.has_rooms {
             self.0.desk.outlets.take(self.0.id.member());
             self.0.desk.room_server.do_send(Disconnect { socket: self.0.id, may_return });
         }
+        if !may_return && let Some(info) = self.0.info.get() {
+            info.let_namespace_go();
+        }
+        drop(self.0.child.take());
         self.take_turn(Turn::Disconnect(reason), None);
     }
 

@@ -7,7 +7,7 @@ use std::{
     fmt,
     marker::PhantomData,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -55,11 +55,24 @@ pub trait SocketData: Send + Sync + 'static {}
 
 impl<T: Send + Sync + 'static> SocketData for T {}
 
+/// Keeps a namespace of a dynamic one until it is dropped.
+pub(crate) type Keeper = Arc<dyn Any + Send + Sync>;
+
 /// What the room server keeps of a socket for those who look at it from elsewhere, and for recovery.
-#[derive(Debug)]
 pub(crate) struct SocketInfo {
     pub(crate) handshake: Handshake,
     pub(crate) data: Data,
+    /// A lost socket keeps its namespace as long as its client may come back.
+    keeper: Mutex<Option<Keeper>>,
+}
+
+impl SocketInfo {
+    /// The socket has left for good: it does not keep its namespace any more.
+    fn let_namespace_go(&self) {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Dropped without the lock.
+        drop(keeper);
+    }
 }
 
 /// A client in one namespace. Clones are cheap and refer to one socket. It stays on the thread of its session; from other
@@ -80,8 +93,10 @@ struct State {
     namespace: ByteString,
     handshake: Handshake,
     definition: Arc<Definition>,
-    child: RefCell<Option<Rc<dyn Any>>>,
+    child: RefCell<Option<Keeper>>,
     data: OnceCell<Data>,
+    /// What the room server has of the socket.
+    info: OnceCell<Arc<SocketInfo>>,
     handle: SessionHandle,
     desk: Desk,
     was_recovered: bool,
@@ -123,7 +138,7 @@ pub(crate) struct Place {
     pub(crate) handshake: Handshake,
     pub(crate) definition: Arc<Definition>,
     /// Dropped when the socket leaves.
-    pub(crate) child: Option<Rc<dyn Any>>,
+    pub(crate) child: Option<Keeper>,
     pub(crate) handle: SessionHandle,
     pub(crate) desk: Desk,
     /// The first ack id that the socket uses. It is above the ids of the session's former sockets.
@@ -179,6 +194,7 @@ impl Socket {
             definition,
             child: RefCell::new(child),
             data: OnceCell::new(),
+            info: OnceCell::new(),
             handle,
             desk,
             was_recovered,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use echoroom::socketio::{Ack, Handshake, Recovery, Refusal, Server, Socket};
 use serde_json::{Value, json};
 
-use super::Told;
+use super::{Told, until};
 use crate::{
     helpers::{RawClient, TestServer, text},
     sockets::{joined, next_text, serve, websocket},
@@ -79,6 +79,31 @@ async fn a_recovered_client_has_its_data_and_rooms_on_any_worker_and_is_not_aske
 }
 
 #[actix_web::test]
+async fn a_lost_client_keeps_its_dynamic_namespace_and_gets_what_was_emitted_to_all_of_them() {
+    let (tell, told) = Told::new();
+    let io = Server::builder().connection_state_recovery(Recovery::default()).build();
+    let orgs = io.dynamic("/n*").disconnect(async move |_: Socket, reason| tell.tell(reason.as_str()));
+    let server = serve(&io, 2);
+    let (mut raw, was) = joined(&server, "/n1", "{}").await;
+    orgs.emit("first", &1);
+    assert_eq!(next_text(&mut raw).await, r#"42/n1,["first",1,"1"]"#);
+    for offset in 1..4 {
+        raw.reset();
+        told.expect(["transport close"]).await;
+        assert_eq!(io.namespaces(), ["/n1"]);
+        orgs.emit("missed", &2);
+        (raw, _) = websocket(&server).await;
+        let auth = json!({"pid": was["pid"], "offset": offset.to_string()});
+        raw.send(&text(&format!("40/n1,{auth}"))).await;
+        assert_eq!(next_text(&mut raw).await, format!(r#"42/n1,["missed",2,"{}"]"#, offset + 1));
+        assert!(next_text(&mut raw).await.contains(was["pid"].as_str().expect("a pid")));
+    }
+    raw.send(&text("41/n1,")).await;
+    told.expect(["client namespace disconnect"]).await;
+    until("no namespace", async || io.namespaces().is_empty()).await;
+}
+
+#[actix_web::test]
 async fn a_recovered_client_is_asked_again_if_the_program_says_so() {
     let (io, told) = start(false);
     let server = serve(&io, 2);
@@ -93,6 +118,9 @@ async fn a_recovered_client_is_asked_again_if_the_program_says_so() {
     let reply = next_text(&mut raw).await;
     assert!(reply.contains(was["sid"].as_str().expect("an id")), "{reply}");
     assert_eq!(visit(&mut raw).await, (json!(true), json!(3)), "the new admission's data counts");
+    let sockets = io.namespace("/n").fetch_sockets().await.expect("a reply");
+    let seen: Vec<_> = sockets.iter().map(|socket| socket.data::<Visit>().map(|visit| visit.0)).collect();
+    assert_eq!(seen, [Some(3)], "also for others");
     told.expect(["asked"]).await;
 }
 

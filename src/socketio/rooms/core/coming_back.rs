@@ -76,12 +76,13 @@ impl SocketRooms {
 
     /// Restores a client's socket before it gets new events. `None` if that cannot be done.
     fn restore(&mut self, recover: Recover) -> Option<Recovered> {
-        let Recover { socket, worker, seat, namespace, pid, offset } = recover;
+        let Recover { socket, worker, seat, namespace, pid, offset, info } = recover;
         let (member_id, id) = (socket.member(), self.namespaces.find(&namespace)?);
         // If nothing is recovered, it may have been the last one that could be.
         self.namespaces.doubt(id);
         let recovery = self.namespaces.get_mut(id)?.recovery.as_mut()?;
-        let (stay, missed) = recovery.take(&pid, &offset, self.now)?;
+        let (mut stay, missed) = recovery.take(&pid, &offset, self.now)?;
+        stay.info = info.unwrap_or(stay.info);
         let (sid, pid, info) = (stay.sid.clone(), Some(pid), Arc::clone(&stay.info));
         self.connect(Connect { socket, worker, seat, namespace, sid, pid, foreign: None, info });
         let rooms: Vec<_> = stay.rooms.iter().map(|(room, _)| room.clone()).collect();

@@ -104,6 +104,7 @@ impl Stage {
             namespace: "/".into(),
             pid: format!("secret of {sid}").into(),
             offset: Offset::Text(offset.into()),
+            info: None,
         }
     }
 

@@ -56,6 +56,8 @@ pub(crate) struct Recover {
     pub pid: ByteString,
     /// The last event that the client has seen.
     pub offset: Offset,
+    /// What the server keeps of the socket from now on; `None` for what it has kept.
+    pub info: Option<Info>,
 }
 
 /// Removes a socket from its namespace. Idempotent; ignored if the socket is unknown.
