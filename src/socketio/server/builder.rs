@@ -359,7 +359,9 @@ impl Builder {
         self.engine.check()?;
         self.policy.check()?;
         let metrics = self.metrics.clone().unwrap_or_default();
-        Ok(Engine::new(self.engine.clone(), metrics, Budget::new(self.memory), Arc::default()))
+        // A quarter for input that is not dealt with, as the program has it.
+        let budget = Budget::with(self.memory, self.memory / 4);
+        Ok(Engine::new(self.engine.clone(), metrics, budget, Arc::default()))
     }
 
     /// Makes the server on an engine that exists.
