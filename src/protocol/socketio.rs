@@ -8,7 +8,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::json::Text;
@@ -82,18 +81,6 @@ pub struct Args {
 }
 
 impl Args {
-    /// An event with one argument.
-    pub fn event(name: &str, data: &impl Serialize) -> Self {
-        let json = serde_json::to_string(&(name, data)).expect("what is emitted is JSON");
-        Self { json: json.into(), attachments: Vec::new() }
-    }
-
-    /// An ack with one argument.
-    pub fn answer(data: &impl Serialize) -> Self {
-        let json = serde_json::to_string(&[data]).expect("what is answered is JSON");
-        Self { json: json.into(), attachments: Vec::new() }
-    }
-
     /// The arguments of an event without its name, as an ack has them.
     pub fn without_name(&self) -> Self {
         let json = format!("[{}]", self.behind_name());

@@ -116,7 +116,7 @@ impl<U: SocketData> Namespace<U> {
 
     /// Calls `handler` when the session of a socket goes on over another transport.
     pub fn upgrade<F: AsyncFn(Socket<U>, Transport) + Send + Sync + 'static>(self, handler: F) -> Self {
-        let handler = shared!(handler, socket: U, transport: Transport => transport);
+        let handler = shared!(handler, socket: U, transport: &Transport => *transport);
         self.change(|definition| definition.upgrade.push(handler));
         self
     }

@@ -100,6 +100,15 @@ pub(crate) struct Found {
     pub(crate) child: Option<ChildClient>,
 }
 
+/// A client that has been counted in a namespace of a family.
+struct Entered {
+    definition: Arc<Definition>,
+    /// The number of the namespace.
+    number: u64,
+    /// Whom to tell that the namespace is new.
+    on_new: Vec<Arc<OnNew>>,
+}
+
 impl Table {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self { bounds, entries: RwLock::default() }
@@ -128,7 +137,7 @@ impl Table {
         // The lock is free here: a predicate is the program's code.
         let found = families.into_iter().find(|(_, family)| family.has(name, handshake));
         let (id, _) = found.ok_or_else(|| Refusal::new("Invalid namespace"))?;
-        let (definition, number, on_new) = self.enter_child(name, id)?;
+        let Entered { definition, number, on_new } = self.enter_child(name, id)?;
         let child = Some(ChildClient { table: Arc::clone(self), name: name.clone(), number });
         for hook in on_new {
             if catch_unwind(AssertUnwindSafe(|| hook(name))).is_err() {
@@ -138,13 +147,8 @@ impl Table {
         Ok(Found { definition, child })
     }
 
-    /// Counts a client of a namespace of a family. Returns the definition, the number of the namespace, and whom to tell
-    /// if it is new.
-    fn enter_child(
-        &self,
-        name: &ByteString,
-        family: FamilyId,
-    ) -> Result<(Arc<Definition>, u64, Vec<Arc<OnNew>>), Refusal> {
+    /// Counts a client of a namespace of a family.
+    fn enter_child(&self, name: &ByteString, family: FamilyId) -> Result<Entered, Refusal> {
         let mut entries = self.write();
         let Entries { families, children, last_child, on_new, .. } = &mut *entries;
         // It may have been removed since.
@@ -154,7 +158,7 @@ impl Table {
         let definition = Arc::clone(definition);
         if let Some(child) = children.get_mut(name) {
             child.clients += 1;
-            return Ok((definition, child.number, Vec::new()));
+            return Ok(Entered { definition, number: child.number, on_new: Vec::new() });
         }
         if children.len() >= self.bounds.max_children {
             warn!("max_child_namespaces: there are {} already, a client is refused", children.len());
@@ -163,7 +167,7 @@ impl Table {
         *last_child += 1;
         children.insert(name.clone(), Child { number: *last_child, family, clients: 1 });
         info!("namespace {name} is new");
-        Ok((definition, *last_child, on_new.clone()))
+        Ok(Entered { definition, number: *last_child, on_new: on_new.clone() })
     }
 
     /// A client of a namespace of a family has left.

@@ -31,7 +31,7 @@ pub(crate) type SharedLife = dyn Fn(&Socket) -> Option<Running> + Send + Sync;
 pub(crate) type SharedEnd = dyn Fn(&Socket, &Reason) -> Option<Running> + Send + Sync;
 
 /// Calls a handler with the new transport.
-pub(crate) type SharedUpgrade = dyn Fn(&Socket, Transport) -> Option<Running> + Send + Sync;
+pub(crate) type SharedUpgrade = dyn Fn(&Socket, &Transport) -> Option<Running> + Send + Sync;
 
 /// Calls a middleware with a socket that is not connected yet.
 pub(crate) type SharedCheck = dyn Fn(&Socket) -> Option<Running<Result<(), Refusal>>> + Send + Sync;

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::protocol::socketio::Args;
 
+/// Told of an event that goes to the client.
+type Outgoing = dyn Fn(&Socket, &Args);
+
 /// Handlers of one socket. Most sockets have none.
 #[derive(Default)]
 pub(super) struct Local {
@@ -25,7 +28,7 @@ pub(super) struct Local {
 struct Tables {
     events: HashMap<ByteString, Vec<Entry<Call>>>,
     any: Vec<Entry<Call>>,
-    outgoing: Vec<Entry<dyn Fn(&Socket, &Args)>>,
+    outgoing: Vec<Entry<Outgoing>>,
 }
 
 struct Entry<F: ?Sized> {
@@ -69,7 +72,7 @@ impl Local {
     }
 
     /// Those who are told of events to the client.
-    pub(super) fn outgoing(&self) -> Vec<Rc<dyn Fn(&Socket, &Args)>> {
+    pub(super) fn outgoing(&self) -> Vec<Rc<Outgoing>> {
         let tables = self.tables.borrow();
         let all = tables.iter().flat_map(|tables| &tables.outgoing);
         all.map(|entry| Rc::clone(&entry.call)).collect()
@@ -116,7 +119,7 @@ impl<U: SocketData> Socket<U> {
             }
         });
         self.once_connected(Socket::listen_for_outgoing);
-        self.0.local.add::<dyn Fn(&Socket, &Args)>(call, false, |tables| &mut tables.outgoing)
+        self.0.local.add::<Outgoing>(call, false, |tables| &mut tables.outgoing)
     }
 
     /// Removes a handler of this socket. Idempotent.

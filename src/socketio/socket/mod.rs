@@ -83,6 +83,9 @@ impl SocketInfo {
 /// [admission](crate::socketio::Namespace::admit) has returned.
 pub struct Socket<U = ()>(Rc<State>, PhantomData<fn() -> U>);
 
+/// What is to be done with a socket once it is connected.
+type Action = Box<dyn FnOnce(&Socket)>;
+
 struct State {
     id: SocketId,
     sid: ByteString,
@@ -103,7 +106,7 @@ struct State {
     /// Its handlers are told that it leaves.
     is_leaving: Cell<bool>,
     /// What is to be done once the socket is connected.
-    waiting: RefCell<Vec<Box<dyn FnOnce(&Socket)>>>,
+    waiting: RefCell<Vec<Action>>,
     awaited: Awaited,
     rooms: RefCell<BTreeSet<ByteString>>,
     entering: Entering,

@@ -153,7 +153,7 @@ impl Socket {
         match turn {
             Turn::Connect => definition.connect.iter().filter_map(|handler| handler(self)).collect(),
             Turn::Upgrade(transport) => {
-                definition.upgrade.iter().filter_map(|handler| handler(self, *transport)).collect()
+                definition.upgrade.iter().filter_map(|handler| handler(self, transport)).collect()
             }
             Turn::Disconnect(reason) => {
                 definition.disconnect.iter().filter_map(|handler| handler(self, reason)).collect()
