@@ -367,12 +367,9 @@ impl Builder {
         settings::number("max_child_namespaces", self.children.max_children, 1..=MAX_CHILDREN * 100)?;
         settings::number("max_attachments", self.limits.attachments, 0..=1_000_000)?;
         let metrics = self.metrics.clone().unwrap_or_default();
-        Ok(Engine::new(
-            self.engine.clone(),
-            metrics,
-            Budget::with(self.memory, self.memory / 4),
-            Arc::default(),
-        ))
+        // A quarter for input that is not dealt with, as the program has it.
+        let budget = Budget::with(self.memory, self.memory / 4);
+        Ok(Engine::new(self.engine.clone(), metrics, budget, Arc::default()))
     }
 
     /// Makes the server on an engine that exists.
