@@ -63,6 +63,9 @@ pub(super) struct Turns {
 impl Socket {
     /// Has the handlers take a turn, for which the client is charged `share`.
     pub(crate) fn take_turn(&self, turn: Turn, share: Option<Accepted>) {
+        if matches!(turn, Turn::Event(_)) && self.is_disconnected_by_server() {
+            return;
+        }
         if !self.0.definition.is_sequential {
             return match turn {
                 Turn::Disconnect(_) => self.finish(&turn),
