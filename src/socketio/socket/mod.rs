@@ -105,6 +105,8 @@ struct State {
     phase: Cell<Phase>,
     /// Its handlers are told that it leaves.
     is_leaving: Cell<bool>,
+    /// The server has disconnected it.
+    was_put_out: Cell<bool>,
     /// What is to be done once the socket is connected.
     waiting: RefCell<Vec<Action>>,
     awaited: Awaited,
@@ -201,6 +203,7 @@ impl Socket {
             has_spoken: Cell::new(false),
             phase: Cell::new(Phase::Joining),
             is_leaving: Cell::new(false),
+            was_put_out: Cell::new(false),
             waiting: RefCell::default(),
             awaited: Awaited::from(first_ack),
             rooms: RefCell::new(rooms.into_iter().collect()),
@@ -322,6 +325,7 @@ impl<U: SocketData> Socket<U> {
             self.send(ServerPacket::Disconnect, &[]);
         }
         self.0.phase.set(Phase::SentAway);
+        self.0.was_put_out.set(true);
         self.0.handle.wake();
     }
 
