@@ -80,6 +80,7 @@ impl Socket {
         }
         self.send(ServerPacket::Disconnect, &[]);
         self.0.phase.set(Phase::SentAway);
+        self.0.was_put_out.set(true);
         self.0.handle.wake();
     }
 
