@@ -56,6 +56,7 @@ async fn expect_backpressure(has_middleware: bool) {
     let mut raw = connected(&server).await;
     let large = format!(r#"42["slow","{}"]"#, "x".repeat(10_000));
     let sent = fill(&mut raw, &large, 6400).await;
+    until("a handler", async || begun.load(Ordering::SeqCst) > 0).await;
     let before = begun.load(Ordering::SeqCst);
     assert!((1..=BOUND / 10_000 + 1).contains(&before), "{before} handlers of {sent}");
     // Another client is served meanwhile.
@@ -67,7 +68,8 @@ async fn expect_backpressure(has_middleware: bool) {
 #[actix_web::test]
 async fn handlers_of_small_events_that_never_end_are_bounded() {
     for is_sequential in [false, true] {
-        let brief = Duration::from_millis(50);
+        // Long enough for the client to connect on a busy machine: twice this until its end is noticed.
+        let brief = Duration::from_millis(500);
         let io =
             Server::builder().max_unhandled_bytes(BOUND).ping_interval(brief).ping_timeout(brief).build();
         let begun = Arc::new(AtomicUsize::new(0));
@@ -82,6 +84,7 @@ async fn handlers_of_small_events_that_never_end_are_bounded() {
         let server = serve(&io, 1);
         let mut raw = connected(&server).await;
         fill(&mut raw, r#"42["s"]"#, 10_000_000).await;
+        until("a handler", async || begun.load(Ordering::SeqCst) > 0).await;
         let begun = begun.load(Ordering::SeqCst);
         let most = if is_sequential { 1 } else { BOUND / 1024 + 1 };
         assert!((1..=most).contains(&begun), "{begun} handlers");
