@@ -373,6 +373,7 @@ impl Carried for Client {
                     let socket = returning.place.id;
                     self.setup.desk.outlets.take(socket.member());
                     self.setup.desk.room_server.do_send(Disconnect { socket, may_return: true });
+                    returning.give_up();
                 }
             }
         }

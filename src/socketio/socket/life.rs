@@ -80,6 +80,7 @@ impl Socket {
         }
         self.send(ServerPacket::Disconnect, &[]);
         self.0.phase.set(Phase::SentAway);
+        self.0.was_put_out.set(true);
         self.0.handle.wake();
     }
 
@@ -157,15 +158,19 @@ impl Socket {
         self.0.awaited.forget_all();
         self.forget_rooms();
         drop(self.0.child.take());
+        self.forget_handlers_if_gone();
     }
 }
 
 impl Socket {
-    /// Takes the data, and what waits to be done, from a socket that was admitted in the place of this recovered one.
+    /// Takes the data, the handlers, and what waits to be done, from a socket that was admitted in the place of this
+    /// recovered one.
     pub(crate) fn take_over(&self, admitted: &Self) {
         if let Some(data) = admitted.0.data.get() {
             self.set_data(Arc::clone(data));
         }
+        self.0.local.take_over(&admitted.0.local);
+        self.0.local_data.swap(&admitted.0.local_data);
         let waiting = admitted.0.waiting.take();
         self.0.waiting.borrow_mut().extend(waiting);
         self.0

@@ -78,6 +78,12 @@ impl Local {
         all.map(|entry| Rc::clone(&entry.call)).collect()
     }
 
+    /// Takes all handlers of a socket that this one takes the place of. It has none itself.
+    pub(super) fn take_over(&self, former: &Self) {
+        self.tables.swap(&former.tables);
+        self.last.set(former.last.get());
+    }
+
     /// Drops all handlers. They often own a clone of the socket, and the cycle would never be freed.
     pub(super) fn forget_all(&self) {
         drop(self.tables.take());

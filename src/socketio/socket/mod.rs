@@ -107,6 +107,8 @@ struct State {
     phase: Cell<Phase>,
     /// Its handlers are told that it leaves.
     is_leaving: Cell<bool>,
+    /// The server has disconnected it.
+    was_put_out: Cell<bool>,
     /// What is to be done once the socket is connected.
     waiting: RefCell<Vec<Action>>,
     awaited: Awaited,
@@ -206,6 +208,7 @@ impl Socket {
             has_spoken: Cell::new(false),
             phase: Cell::new(Phase::Joining),
             is_leaving: Cell::new(false),
+            was_put_out: Cell::new(false),
             waiting: RefCell::default(),
             awaited: Awaited::from(first_ack),
             rooms: RefCell::new(rooms.into_iter().collect()),
@@ -317,6 +320,7 @@ impl<U: SocketData> Socket<U> {
         match self.0.phase.get() {
             Phase::Connected | Phase::Leaving if !self.0.is_leaving.get() => {
                 self.0.phase.set(Phase::Leaving);
+                self.0.was_put_out.set(true);
                 self.untyped().behind_events(0, move |socket| socket.send_away(close));
             }
             Phase::Joining | Phase::Connected | Phase::Leaving => self.untyped().send_away(close),

@@ -58,13 +58,15 @@ impl Future for Joining {
 
 impl<U: SocketData> Socket<U> {
     /// Joins a room, or several. A room is created by its first member. Idempotent. Before the client is connected, the
-    /// rooms are joined as soon as it is.
+    /// rooms are joined as soon as it is, and the outcome is not waited for.
     pub fn join(&self, rooms: impl IntoRooms) -> Joining {
         if matches!(self.0.phase.get(), Phase::Leaving | Phase::SentAway | Phase::Gone) {
             let (_, gone) = oneshot::channel();
             return Joining(vec![gone]);
         }
-        Joining(rooms.into_rooms().into_iter().map(|room| self.enter(room)).collect())
+        let outcomes = rooms.into_rooms().into_iter().map(|room| self.enter(room)).collect();
+        // A middleware that waited for the outcome would wait for its own end.
+        Joining(if self.0.phase.get() == Phase::Joining { Vec::new() } else { outcomes })
     }
 
     fn enter(&self, room: ByteString) -> oneshot::Receiver<bool> {

@@ -81,11 +81,11 @@ impl Socket {
     /// Starts the handlers of a turn, in order. Each goes on by itself.
     fn start(&self, turn: &Turn, share: Option<Accepted>) {
         let name = turn.name();
-        let mut handlers = self.handlers_of(turn);
+        let share = share.map(Rc::new);
+        let mut handlers = self.handlers_of(turn, share.as_ref());
         let Some(last) = handlers.pop() else {
             return;
         };
-        let share = share.map(Rc::new);
         for running in handlers {
             self.run(name.clone(), running, share.clone());
         }
@@ -101,8 +101,12 @@ impl Socket {
                 self.0.turns.is_busy.set(false);
                 return self.forget_handlers_if_gone();
             };
+            if matches!(turn, Turn::Event(_)) && self.0.was_put_out.get() {
+                // The server has disconnected it meanwhile.
+                continue;
+            }
             let name = turn.name();
-            let handlers = self.handlers_of(&turn);
+            let handlers = self.handlers_of(&turn, None);
             let mut all = Guarded::new(self, name, Box::pin(one_after_another(handlers)));
             if all.poll_now().is_pending() {
                 let (costs, socket) = (self.0.handle.intake().accept(HANDLER_BYTES), self.clone());
@@ -119,7 +123,7 @@ impl Socket {
     /// Runs the last handlers of the socket. When all are done, it is forgotten what the program keeps with it.
     fn finish(&self, turn: &Turn) {
         let guard = |running| Guarded::new(self, turn.name(), running);
-        let mut all = Box::pin(join_all(self.handlers_of(turn).into_iter().map(guard)));
+        let mut all = Box::pin(join_all(self.handlers_of(turn, None).into_iter().map(guard)));
         if all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             return self.forget_handlers_if_gone();
         }
@@ -142,16 +146,17 @@ impl Socket {
         }
     }
 
-    /// Calls the handlers of a turn, which have done nothing yet.
-    fn handlers_of(&self, turn: &Turn) -> Vec<Running> {
-        let called = catch_unwind(AssertUnwindSafe(|| self.call_handlers_of(turn)));
+    /// Calls the handlers of a turn, which have done nothing yet. Those that are only known once middlewares have run
+    /// hold `share`, too.
+    fn handlers_of(&self, turn: &Turn, share: Option<&Rc<Accepted>>) -> Vec<Running> {
+        let called = catch_unwind(AssertUnwindSafe(|| self.call_handlers_of(turn, share)));
         called.unwrap_or_else(|panic| {
             self.broke(&turn.name(), &*panic);
             Vec::new()
         })
     }
 
-    fn call_handlers_of(&self, turn: &Turn) -> Vec<Running> {
+    fn call_handlers_of(&self, turn: &Turn, share: Option<&Rc<Accepted>>) -> Vec<Running> {
         let definition = &self.0.definition;
         match turn {
             Turn::Connect => definition.connect.iter().filter_map(|handler| handler(self)).collect(),
@@ -162,12 +167,12 @@ impl Socket {
                 definition.disconnect.iter().filter_map(|handler| handler(self, reason)).collect()
             }
             Turn::Event(event) if definition.filters.is_empty() => self.called_with(event),
-            Turn::Event(event) => vec![Box::pin(self.clone().filtered(event.clone()))],
+            Turn::Event(event) => vec![Box::pin(self.clone().filtered(event.clone(), share.cloned()))],
         }
     }
 
     /// Has the middlewares look at an event, and then runs its handlers.
-    async fn filtered(self, event: Event) {
+    async fn filtered(self, event: Event, share: Option<Rc<Accepted>>) {
         let definition = Arc::clone(&self.0.definition);
         for filter in &definition.filters {
             let Some(passing) = filter(&self, &event) else {
@@ -184,7 +189,7 @@ impl Socket {
             return one_after_another(handlers).await;
         }
         for running in handlers {
-            self.run(event.owned_name().clone(), running, None);
+            self.run(event.owned_name().clone(), running, share.clone());
         }
     }
 

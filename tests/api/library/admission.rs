@@ -240,7 +240,7 @@ async fn what_a_middleware_does_with_its_socket_happens_once_that_is_connected()
     for by in EACH {
         let io = Server::builder().build();
         let main = io.namespace("/").middleware(async |socket: Socket| {
-            drop(socket.join(["tea", "cake"]));
+            socket.join(["tea", "cake"]).await.expect("it is ready at once");
             socket.leave("cake");
             socket.emit("early", &socket.is_connected());
             Ok(())
@@ -255,6 +255,27 @@ async fn what_a_middleware_does_with_its_socket_happens_once_that_is_connected()
         assert_eq!(rooms, [("tea".into(), 1)]);
         io.to("tea").emit("news", &());
         assert_eq!(peer.next().await, r#"2["news"]"#);
+    }
+}
+
+#[actix_web::test]
+async fn of_a_client_that_a_middleware_refuses_nothing_is_left() {
+    let (tell, told) = Told::new();
+    let io = Server::builder().build();
+    io.namespace("/").admit(async move |_| Ok::<_, Refusal>(Token(tell.clone()))).middleware(
+        async |socket: Socket<Token>| {
+            // Circles.
+            socket.set_local_data(socket.clone());
+            let owner = socket.clone();
+            socket.on("say", async move |_: Socket<Token>| drop(owner.clone()));
+            Err("go away".into())
+        },
+    );
+    let server = serve(&io, 1);
+    let mut peer = Peer::open(&server, By::WebSocket).await;
+    for _ in 0..3 {
+        peer.expect("0", r#"4{"message":"go away"}"#).await;
+        told.expect(["dropped"]).await;
     }
 }
 

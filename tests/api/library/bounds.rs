@@ -36,9 +36,18 @@ async fn fill(raw: &mut RawClient, event: &str, most: usize) -> usize {
 
 #[actix_web::test]
 async fn reading_stops_while_handlers_of_large_events_wait_and_goes_on_afterwards() {
+    for has_middleware in [false, true] {
+        expect_backpressure(has_middleware).await;
+    }
+}
+
+async fn expect_backpressure(has_middleware: bool) {
     let io = Server::builder().max_unhandled_bytes(BOUND).build();
     let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (at, count) = (Arc::clone(&gate), Arc::clone(&begun));
+    if has_middleware {
+        io.namespace("/").event_middleware(async |_: Socket, _| Ok(()));
+    }
     io.namespace("/").on("slow", async move |_: Socket, _: String| {
         count.fetch_add(1, Ordering::SeqCst);
         at.acquire().await.expect("it is not closed").forget();

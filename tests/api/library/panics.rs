@@ -3,7 +3,7 @@
 use actix_web::rt::task::yield_now;
 use echoroom::socketio::{Ack, Namespace, Refusal, Server, Socket};
 
-use super::{EACH, Peer};
+use super::{EACH, Peer, Told};
 use crate::sockets::serve;
 
 /// Namespaces that panic when their client says `boom`, or before it can.
@@ -72,6 +72,37 @@ async fn a_handler_that_panics_ends_its_socket_and_no_other() {
             }
             assert_eq!(peer.next().await, format!("1{name},"));
             expect_alive(&mut [&mut peer, &mut other]).await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn events_that_wait_behind_a_panic_or_a_disconnect_in_a_sequential_namespace_are_dropped() {
+    for by in EACH {
+        for event in ["boom", "out"] {
+            let (tell, told) = Told::new();
+            let io = Server::builder().build();
+            let left = tell.clone();
+            io.namespace("/")
+                .sequential()
+                .on("boom", async |_: Socket| {
+                    yield_now().await;
+                    panic!("in order");
+                })
+                .on("out", async |socket: Socket| {
+                    yield_now().await;
+                    socket.disconnect(false);
+                })
+                .on("say", async move |_: Socket, word: String| tell.tell(word))
+                .disconnect(async move |_: Socket, reason| left.tell(reason.as_str()));
+            let server = serve(&io, 1);
+            let mut peer = Peer::connected(&server, by).await;
+            let boom = format!(r#"2["{event}"]"#);
+            peer.send_all(&[r#"2["say","one"]"#, &boom, r#"2["say","two"]"#]).await;
+            told.expect(["one", "server namespace disconnect"]).await;
+            assert_eq!(peer.next().await, "1");
+            peer.join("").await;
+            assert!(told.is_quiet().await);
         }
     }
 }

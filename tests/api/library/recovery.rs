@@ -29,8 +29,12 @@ fn start(skip_middlewares: bool) -> (Server, Told) {
     });
     let asked = tell.clone();
     admitted
-        .middleware(async move |_: Socket<Visit>| {
+        .middleware(async move |socket: Socket<Visit>| {
             asked.tell("asked");
+            socket.set_local_data("kept");
+            socket.on("own", async |socket: Socket<Visit>, ack: Ack| {
+                ack.send(&socket.local_data::<&str>().map(|data| *data));
+            });
             Ok(())
         })
         .connect(async |socket: Socket<Visit>| {
@@ -121,6 +125,8 @@ async fn a_recovered_client_is_asked_again_if_the_program_says_so() {
     let sockets = io.namespace("/n").fetch_sockets().await.expect("a reply");
     let seen: Vec<_> = sockets.iter().map(|socket| socket.data::<Visit>().map(|visit| visit.0)).collect();
     assert_eq!(seen, [Some(3)], "also for others");
+    raw.send(&text(r#"42/n,7["own"]"#)).await;
+    assert_eq!(next_text(&mut raw).await, r#"43/n,7["kept"]"#, "and what its middlewares did");
     told.expect(["asked"]).await;
 }
 
