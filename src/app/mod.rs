@@ -29,7 +29,6 @@ pub use crate::{journal::sqlite::back_up, logging::install as install_logger};
 
 mod descriptors;
 pub mod embed;
-mod engine;
 mod forget;
 mod key;
 mod moving;
@@ -37,6 +36,7 @@ mod node;
 mod page;
 mod service;
 mod sharing;
+mod socketio;
 
 /// Interval of log lines about omitted lines.
 const REPORT_EVERY: Duration = Duration::from_secs(60);

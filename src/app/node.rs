@@ -14,7 +14,7 @@ use log::warn;
 use tokio::sync::mpsc;
 
 use super::descriptors::Room;
-use super::{JournalStartError, StartError, engine, sharing};
+use super::{JournalStartError, StartError, sharing, socketio};
 use crate::{
     broadcast::{DismissAll, FanOut, Outlets, ToFanOut},
     chat::{AvatarStore, ChatLimits, IdLimits, ShardId, Unstarted},
@@ -107,7 +107,7 @@ impl Node {
             journal,
             link,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
-            io: engine::server_of(&settings, &metrics, &budget, &parts, &admission),
+            io: socketio::server_of(&settings, &metrics, &budget, &parts, &admission),
             parts,
             budget,
             admission,
@@ -242,7 +242,7 @@ impl Node {
     /// Dismisses all members of rooms behind all that was said before. Waits until the deadline at most.
     async fn dismiss_all(&self, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let has_ended = rt::time::timeout(left(), self.io.engine().end_broadcasts()).await.is_ok();
+        let has_ended = rt::time::timeout(left(), self.io.end_broadcasts()).await.is_ok();
         if self.workers_started.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -264,8 +264,8 @@ impl Node {
         let deadline = Instant::now() + self.settings.operation.shutdown_timeout.get();
         self.dismiss_all(deadline).await;
         // Those that are in no room.
-        self.io.engine().end_all();
-        let left = || self.admission.sessions() + self.io.engine().count_finishing();
+        self.io.end_all();
+        let left = || self.admission.sessions() + self.io.count_finishing();
         while left() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;
         }

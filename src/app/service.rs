@@ -46,8 +46,7 @@ pub(super) fn serve(node: &Arc<Node>, listener: TcpListener, room: Room) -> io::
     let node = Arc::clone(node);
     let server = server.listen("echoroom", listener, move || {
         let worker = node.start_worker();
-        let chat = routes::socketio::door(&worker);
-        let configure = move |cfg: &mut ServiceConfig| routes::configure_with(cfg, worker, chat);
+        let configure = move |cfg: &mut ServiceConfig| routes::configure(cfg, worker);
         http::service(
             routes_of(&node, configure),
             Patience::of(&node.settings),

@@ -13,7 +13,6 @@ use crate::{
     config::Switch,
     metrics::Metrics,
     session::Worker,
-    socketio::{Door, configure_door},
     web::{
         handshake,
         methods::{self, at, door, read},
@@ -32,7 +31,6 @@ pub(crate) mod poison;
 pub(crate) mod policy;
 pub(crate) mod prefix;
 mod rejected;
-pub(crate) mod socketio;
 pub(crate) mod websocket;
 
 /// Registers the routes of `--metrics-bind`.
@@ -44,16 +42,9 @@ pub(crate) fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>, 
 
 /// Registers every door of the server for one worker.
 pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
-    let chat = socketio::door(&worker);
-    configure_with(cfg, worker, chat);
-}
-
-/// Registers every door, with the worker's one `chat` door to Socket.IO, for a host that registers its routes
-/// in more than one place.
-pub(crate) fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: Door) {
     let static_dir = worker.settings.listen.static_dir.clone();
     // Socket.IO clients. First, because polls are the most frequent requests.
-    configure_door(cfg, &worker.settings.socketio.socketio_path, chat);
+    worker.io.mount_at(cfg, worker.fanout.clone(), worker.outlets.clone(), worker.clone());
     if worker.settings.operation.metrics_bind.is_none()
         || worker.settings.operation.public_metrics == Switch::On
     {

@@ -131,13 +131,6 @@ pub use self::{
     },
     transport::Transport,
 };
-#[cfg(feature = "program")]
-pub(crate) use self::{
-    door::{Door, Policy, configure as configure_door},
-    engine::Engine,
-    rooms::{RecoveryLimits, RoomLimits},
-    settings::EngineSettings,
-};
 pub use crate::{
     config::{AllowedOrigin, NetworkError, OriginError},
     protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Value},

@@ -64,6 +64,7 @@ mod node_names;
 mod not_kept_yet;
 mod notifiers;
 mod on_actix;
+mod one_api;
 mod order;
 mod order_of_kinds;
 mod order_over_upgrades;

@@ -31,8 +31,8 @@ const MAX_CHILDREN: usize = 10_000;
 #[derive(Clone, Debug)]
 #[must_use = "a builder is not a server"]
 pub struct Builder {
-    engine: EngineSettings,
-    policy: Policy,
+    pub(super) engine: EngineSettings,
+    pub(super) policy: Policy,
     path: String,
     limits: Limits,
     memory: usize,
@@ -103,11 +103,6 @@ impl Builder {
     /// The pages of other origins that may read answers over polling. Default: none.
     pub fn cors(mut self, cors: Cors) -> Self {
         self.policy.cors = cors;
-        self
-    }
-
-    pub(crate) fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
         self
     }
 
@@ -373,7 +368,7 @@ impl Builder {
     }
 
     /// Makes the server on an engine that exists.
-    pub(crate) fn on(self, engine: Arc<Engine>) -> Server {
+    pub(super) fn on(self, engine: Arc<Engine>) -> Server {
         let table = Arc::new(Table::new(self.children));
         Server(Arc::new(Shared {
             rate: engine.settings.rate,

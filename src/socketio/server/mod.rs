@@ -25,6 +25,8 @@ use crate::{
 
 mod builder;
 mod on_connect;
+#[cfg(feature = "program")]
+mod program;
 mod server_side;
 
 /// A Socket.IO server: its namespaces, and the sessions of its clients on all worker threads. Clones are cheap and are one
@@ -129,12 +131,12 @@ impl Server {
     }
 
     /// Registers the door for a worker that has this desk.
-    pub(crate) fn mount(&self, cfg: &mut ServiceConfig, desk: Desk, state: Option<Rc<dyn Any>>) {
+    fn mount(&self, cfg: &mut ServiceConfig, desk: Desk, state: Option<Rc<dyn Any>>) {
         door::configure(cfg, &self.0.path, self.door(desk, state));
     }
 
     /// The door of a worker that has this desk.
-    pub(crate) fn door(&self, desk: Desk, state: Option<Rc<dyn Any>>) -> Door {
+    fn door(&self, desk: Desk, state: Option<Rc<dyn Any>>) -> Door {
         let engine = &self.0.core.engine;
         let setup = Rc::new(Setup {
             table: Arc::clone(&self.0.core.table),
@@ -174,7 +176,7 @@ impl Server {
         async move { engine.close().await }
     }
 
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
+    fn engine(&self) -> &Arc<Engine> {
         &self.0.core.engine
     }
 
