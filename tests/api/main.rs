@@ -68,6 +68,7 @@ mod order;
 mod order_of_kinds;
 mod order_over_upgrades;
 mod outside;
+mod own_order;
 mod page;
 mod parts_again;
 mod path_prefix;

@@ -361,7 +361,7 @@ impl Carried for Client {
     fn closed(&mut self, why: &Ending, _: &SessionHandle) {
         for (_, joined) in self.joined.drain() {
             match joined {
-                Joined::In(socket) if socket.is_sent_away() => {
+                Joined::In(socket) if socket.is_disconnected_by_server() => {
                     socket.leave_namespace(Reason::BY_SERVER, false);
                 }
                 Joined::In(socket) => {

@@ -11,7 +11,7 @@ pub(crate) use self::{
     emission::{BARE, EVENTS, Emission},
     emits::{Answered, Emit, EmitWithAck, Guarantee, NoAck, Target},
     outside::{DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound},
-    sockets::{Answer, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover},
+    sockets::{Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover},
 };
 
 mod emission;
@@ -40,6 +40,8 @@ pub(crate) enum SocketNews {
         /// The room's name.
         room: ByteString,
     },
+    /// Reply to [`Barrier`], behind the events before it.
+    Barrier,
     /// Another one than the socket has put it into these rooms.
     PutInto {
         /// The names of the rooms.

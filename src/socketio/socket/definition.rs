@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use bytestring::ByteString;
+use foldhash::fast::RandomState;
 
 use super::{
     EventError, Socket,
@@ -29,7 +30,7 @@ pub(crate) struct Definition {
     pub(crate) connect: Vec<Arc<SharedLife>>,
     pub(crate) filters: Vec<Arc<SharedFilter>>,
     pub(crate) any: Vec<Arc<SharedCall>>,
-    pub(crate) events: HashMap<ByteString, Vec<Arc<SharedCall>>>,
+    pub(crate) events: HashMap<ByteString, Vec<Arc<SharedCall>>, RandomState>,
     pub(crate) outgoing: Vec<Arc<SharedOutgoing>>,
     pub(crate) upgrade: Vec<Arc<SharedUpgrade>>,
     pub(crate) disconnecting: Vec<Arc<SharedEnd>>,
@@ -54,7 +55,7 @@ impl Default for Definition {
             connect: Vec::new(),
             filters: Vec::new(),
             any: Vec::new(),
-            events: HashMap::new(),
+            events: HashMap::default(),
             outgoing: Vec::new(),
             upgrade: Vec::new(),
             disconnecting: Vec::new(),

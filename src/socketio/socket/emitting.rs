@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use log::error;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Answer, Socket, SocketData};
+use super::{Answer, Phase, Socket, SocketData};
 use crate::{
     protocol::socketio::{Args, ServerPacket},
     socketio::{
@@ -80,7 +81,9 @@ impl SocketEmitter {
         };
         socket.once_connected(move |socket| {
             socket.note_outgoing(&args);
-            socket.send_packet(&args, Some(id), is_compressed);
+            socket.behind_events(len_of(&args), move |socket| {
+                socket.send_packet(&args, Some(id), is_compressed)
+            });
         });
         Answer::of(socket, id, answered, timeout)
     }
@@ -184,6 +187,7 @@ impl Socket {
         let is_direct = guarantee == Guarantee::Once && !args.ends_with_text();
         if self.0.pid.is_some() && !is_direct {
             // Through the room server, which keeps the event for recovery and puts it in order with events to rooms.
+            self.note_event_on_its_way();
             let emitter = Emitter::new(self.0.desk.room_server.clone(), self.0.namespace.clone());
             return emitter
                 .to(self.0.sid.clone())
@@ -217,7 +221,18 @@ impl Socket {
 
     /// Sends the ack of an event.
     pub(super) fn send_ack(&self, id: &str, args: &Args) {
-        let Args { json, attachments } = args;
-        self.send(ServerPacket::Ack { id, json, attachments: attachments.len() }, attachments);
+        if self.0.phase.get() != Phase::Connected {
+            return;
+        }
+        let (id, args) = (id.to_owned(), args.clone());
+        self.behind_events(len_of(&args), move |socket| {
+            let Args { json, attachments } = &args;
+            socket.send(ServerPacket::Ack { id: &id, json, attachments: attachments.len() }, attachments);
+        });
     }
+}
+
+/// The length of arguments in bytes, with their attachments.
+fn len_of(args: &Args) -> usize {
+    args.json.len() + args.attachments.iter().map(Bytes::len).sum::<usize>()
 }

@@ -12,7 +12,10 @@ use crate::protocol::socketio::{Args, DecodeError, Value};
 
 /// An event from a client. Clones are cheap and refer to one ack.
 #[derive(Clone, Debug)]
-pub struct Event {
+pub struct Event(Rc<EventState>);
+
+#[derive(Debug)]
+struct EventState {
     name: ByteString,
     args: Args,
     ack: Ack,
@@ -22,22 +25,22 @@ impl Event {
     /// An event that asks for an ack with the id `ack`, if that is set.
     pub(crate) fn new(socket: &Socket, name: ByteString, args: Args, ack: Option<ByteString>) -> Self {
         let state = |id| Rc::new(AckState { id, socket: socket.clone(), is_sent: Cell::new(false) });
-        Self { name, args, ack: Ack(ack.map(state)) }
+        Self(Rc::new(EventState { name, args, ack: Ack(ack.map(state)) }))
     }
 
     /// The event's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     pub(crate) fn owned_name(&self) -> &ByteString {
-        &self.name
+        &self.0.name
     }
 
     /// The arguments as received: a JSON array that begins with the name, with its attachments. To pass an event on,
     /// this costs less than decoding it.
     pub fn args(&self) -> &Args {
-        &self.args
+        &self.0.args
     }
 
     /// Decodes the arguments, as handlers get them: a tuple takes several, another type the first one.
@@ -45,7 +48,7 @@ impl Event {
     /// # Errors
     /// The argument that does not fit the type.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        self.args.decode()
+        self.0.args.decode()
     }
 
     /// The arguments as values of any type.
@@ -53,12 +56,12 @@ impl Event {
     /// # Errors
     /// An argument that no value can hold, such as a number beyond the range of `f64`.
     pub fn values(&self) -> Result<Vec<Value>, DecodeError> {
-        self.args.values()
+        self.0.args.values()
     }
 
     /// The ack. If the client did not ask for one, sending it does nothing.
     pub fn ack(&self) -> Ack {
-        self.ack.clone()
+        self.0.ack.clone()
     }
 }
 

@@ -68,9 +68,30 @@ impl Socket {
         self.take_turn(Turn::Connect, None);
     }
 
+    /// Tells the client that the server has disconnected it, and has the session remove the socket. With `close`, the session
+    /// ends.
+    pub(super) fn send_away(&self, close: bool) {
+        if close {
+            self.0.handle.end(Ending::ClosedByServer);
+        }
+        if self.0.is_leaving.get() {
+            // Its client may connect again at once, and must not take the packet for the new socket.
+            return;
+        }
+        self.send(ServerPacket::Disconnect, &[]);
+        self.0.phase.set(Phase::SentAway);
+        self.0.was_put_out.set(true);
+        self.0.handle.wake();
+    }
+
     /// Whether the server has disconnected the socket, and its session must remove it.
     pub(crate) fn is_sent_away(&self) -> bool {
         self.0.phase.get() == Phase::SentAway
+    }
+
+    /// Whether the server has disconnected the socket, which its session need not remove yet.
+    pub(crate) fn is_disconnected_by_server(&self) -> bool {
+        matches!(self.0.phase.get(), Phase::Leaving | Phase::SentAway)
     }
 
     /// Whether the server closes the whole session.
@@ -105,6 +126,7 @@ impl Socket {
         self.0.is_leaving.set(true);
         self.note_leaving(&reason);
         self.0.phase.set(Phase::Gone);
+        self.0.behind.forget_all();
         drop(self.0.waiting.take());
         self.0.awaited.forget_all();
         self.forget_rooms();
@@ -163,10 +185,14 @@ impl Socket {
         match news {
             SocketNews::Entered { room, is_in } => self.entered(&room, is_in),
             SocketNews::Left { room } => self.left(&room),
+            SocketNews::Barrier => self.barrier_passed(),
             SocketNews::PutInto { rooms } => self.put_into(rooms),
             SocketNews::TakenOut { rooms } => self.taken_out(&rooms),
             SocketNews::Outgoing(args) => self.note_outgoing(&args),
-            SocketNews::SentAway { close } => self.disconnect(close),
+            SocketNews::SentAway { close } => {
+                self.all_barriers_passed();
+                self.send_away(close);
+            }
             // For the session, not for a socket.
             SocketNews::Recovered(_) | SocketNews::Replaced | SocketNews::NotAsked => {}
         }

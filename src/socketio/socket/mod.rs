@@ -26,15 +26,17 @@ pub use self::{
 };
 use self::{
     acks::Awaited,
+    behind::Behind,
     local::Local,
     rooms::{Entering, Leaving},
     turns::Turns,
 };
 pub(crate) use self::{definition::Definition, program::seat, turns::Turn};
-use super::{Ending, Refusal, Transport, desk::Desk, handle::SessionHandle, rooms::messages::Recovered};
+use super::{Refusal, Transport, desk::Desk, handle::SessionHandle, rooms::messages::Recovered};
 use crate::{domain::SocketId, protocol::socketio::ServerPacket};
 
 mod acks;
+mod behind;
 mod definition;
 mod emitting;
 mod event;
@@ -113,6 +115,7 @@ struct State {
     rooms: RefCell<BTreeSet<ByteString>>,
     entering: Entering,
     leaving: Leaving,
+    behind: Behind,
     turns: Turns,
     local: Local,
     local_data: RefCell<Option<Rc<dyn Any>>>,
@@ -126,7 +129,9 @@ enum Phase {
     Joining,
     /// Its client has been told that it is connected.
     Connected,
-    /// The server has disconnected it, and its session has not removed it yet.
+    /// The server has disconnected it. Its client is told behind the events that are on their way.
+    Leaving,
+    /// Its client has been told that the server has disconnected it, and its session has not removed it yet.
     SentAway,
     /// It has left.
     Gone,
@@ -209,6 +214,7 @@ impl Socket {
             rooms: RefCell::new(rooms.into_iter().collect()),
             entering: Entering::default(),
             leaving: Leaving::default(),
+            behind: Behind::default(),
             turns: Turns::default(),
             local: Local::default(),
             local_data: RefCell::default(),
@@ -311,27 +317,25 @@ impl<U: SocketData> Socket<U> {
 
     /// Disconnects the client from the namespace. With `close`, the whole session ends, with all its namespaces.
     pub fn disconnect(&self, close: bool) {
-        if matches!(self.0.phase.get(), Phase::SentAway | Phase::Gone) {
-            return;
+        match self.0.phase.get() {
+            Phase::Connected | Phase::Leaving if !self.0.is_leaving.get() => {
+                self.0.phase.set(Phase::Leaving);
+                self.0.was_put_out.set(true);
+                self.untyped().behind_events(0, move |socket| socket.send_away(close));
+            }
+            Phase::Joining | Phase::Connected | Phase::Leaving => self.untyped().send_away(close),
+            Phase::SentAway | Phase::Gone => {}
         }
-        if close {
-            self.0.handle.end(Ending::ClosedByServer);
-        }
-        if self.0.is_leaving.get() {
-            // Its client may connect again at once, and must not take the packet for the new socket.
-            return;
-        }
-        if self.0.phase.get() == Phase::Connected {
-            self.send(ServerPacket::Disconnect, &[]);
-        }
-        self.0.phase.set(Phase::SentAway);
-        self.0.was_put_out.set(true);
-        self.0.handle.wake();
+    }
+
+    /// Whether packets to the client are written.
+    fn is_reachable(&self) -> bool {
+        matches!(self.0.phase.get(), Phase::Connected | Phase::Leaving)
     }
 
     /// Writes a packet with its attachments to the client, unless it has left.
     fn send(&self, packet: ServerPacket<'_>, attachments: &[Bytes]) {
-        if self.0.phase.get() != Phase::Connected {
+        if !self.is_reachable() {
             return;
         }
         self.0.handle.packet(packet.to_message(&self.0.namespace));
@@ -342,7 +346,7 @@ impl<U: SocketData> Socket<U> {
 
     /// Writes a packet with its attachments to the client, which no WebSocket compresses, unless it has left.
     fn send_uncompressed(&self, packet: ServerPacket<'_>, attachments: &[Bytes]) {
-        if self.0.phase.get() == Phase::Connected {
+        if self.is_reachable() {
             self.0.handle.packet_uncompressed(packet.to_message(&self.0.namespace));
             attachments.iter().for_each(|attachment| self.0.handle.binary_uncompressed(attachment.clone()));
         }
@@ -353,7 +357,7 @@ impl<U: SocketData> Socket<U> {
         match self.0.phase.get() {
             Phase::Joining => self.0.waiting.borrow_mut().push(Box::new(action)),
             Phase::Connected => action(&self.untyped()),
-            Phase::SentAway | Phase::Gone => {}
+            Phase::Leaving | Phase::SentAway | Phase::Gone => {}
         }
     }
 }

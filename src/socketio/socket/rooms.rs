@@ -60,7 +60,7 @@ impl<U: SocketData> Socket<U> {
     /// Joins a room, or several. A room is created by its first member. Idempotent. Before the client is connected, the
     /// rooms are joined as soon as it is, and the outcome is not waited for.
     pub fn join(&self, rooms: impl IntoRooms) -> Joining {
-        if matches!(self.0.phase.get(), Phase::SentAway | Phase::Gone) {
+        if matches!(self.0.phase.get(), Phase::Leaving | Phase::SentAway | Phase::Gone) {
             let (_, gone) = oneshot::channel();
             return Joining(vec![gone]);
         }

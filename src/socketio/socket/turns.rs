@@ -16,9 +16,9 @@ use std::{
 };
 
 use actix_web::rt;
-use bytestring::ByteString;
 use futures_util::future::join_all;
 use log::{debug, error, warn};
+use smallvec::{SmallVec, smallvec};
 
 use super::{
     Event, EventError, Reason, Socket,
@@ -43,15 +43,34 @@ pub(crate) enum Turn {
 }
 
 impl Turn {
-    fn name(&self) -> ByteString {
+    fn label(&self) -> Label {
         match self {
-            Self::Connect => ByteString::from_static("connect"),
-            Self::Event(event) => event.owned_name().clone(),
-            Self::Upgrade(_) => ByteString::from_static("upgrade"),
-            Self::Disconnect(_) => ByteString::from_static("disconnect"),
+            Self::Connect => Label::Life("connect"),
+            Self::Event(event) => Label::Event(event.clone()),
+            Self::Upgrade(_) => Label::Life("upgrade"),
+            Self::Disconnect(_) => Label::Life("disconnect"),
         }
     }
 }
+
+/// Names a handler in the log.
+#[derive(Clone)]
+enum Label {
+    Life(&'static str),
+    Event(Event),
+}
+
+impl Label {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Life(name) => name,
+            Self::Event(event) => event.name(),
+        }
+    }
+}
+
+/// Handlers that have been called. Usually there is one.
+type Handlers = SmallVec<[Running; 1]>;
 
 /// The turns of a sequential socket that have not begun.
 #[derive(Debug, Default)]
@@ -63,6 +82,9 @@ pub(super) struct Turns {
 impl Socket {
     /// Has the handlers take a turn, for which the client is charged `share`.
     pub(crate) fn take_turn(&self, turn: Turn, share: Option<Accepted>) {
+        if matches!(turn, Turn::Event(_)) && self.is_disconnected_by_server() {
+            return;
+        }
         if !self.0.definition.is_sequential {
             return match turn {
                 Turn::Disconnect(_) => self.finish(&turn),
@@ -77,7 +99,7 @@ impl Socket {
 
     /// Starts the handlers of a turn, in order. Each goes on by itself.
     fn start(&self, turn: &Turn, share: Option<Accepted>) {
-        let name = turn.name();
+        let name = turn.label();
         let share = share.map(Rc::new);
         let mut handlers = self.handlers_of(turn, share.as_ref());
         let Some(last) = handlers.pop() else {
@@ -102,7 +124,7 @@ impl Socket {
                 // The server has disconnected it meanwhile.
                 continue;
             }
-            let name = turn.name();
+            let name = turn.label();
             let handlers = self.handlers_of(&turn, None);
             let mut all = Guarded::new(self, name, Box::pin(one_after_another(handlers)));
             if all.poll_now().is_pending() {
@@ -119,7 +141,7 @@ impl Socket {
 
     /// Runs the last handlers of the socket. When all are done, it is forgotten what the program keeps with it.
     fn finish(&self, turn: &Turn) {
-        let guard = |running| Guarded::new(self, turn.name(), running);
+        let guard = |running| Guarded::new(self, turn.label(), running);
         let mut all = Box::pin(join_all(self.handlers_of(turn, None).into_iter().map(guard)));
         if all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             return self.forget_handlers_if_gone();
@@ -132,7 +154,7 @@ impl Socket {
     }
 
     /// Runs a handler: now, and as a task if it waits.
-    fn run(&self, name: ByteString, running: Running, share: Option<Rc<Accepted>>) {
+    fn run(&self, name: Label, running: Running, share: Option<Rc<Accepted>>) {
         let mut guarded = Guarded::new(self, name, running);
         if guarded.poll_now().is_pending() {
             let costs = self.0.handle.intake().accept(HANDLER_BYTES);
@@ -145,15 +167,15 @@ impl Socket {
 
     /// Calls the handlers of a turn, which have done nothing yet. Those that are only known once middlewares have run
     /// hold `share`, too.
-    fn handlers_of(&self, turn: &Turn, share: Option<&Rc<Accepted>>) -> Vec<Running> {
+    fn handlers_of(&self, turn: &Turn, share: Option<&Rc<Accepted>>) -> Handlers {
         let called = catch_unwind(AssertUnwindSafe(|| self.call_handlers_of(turn, share)));
         called.unwrap_or_else(|panic| {
-            self.broke(&turn.name(), &*panic);
-            Vec::new()
+            self.broke(turn.label().as_str(), &*panic);
+            Handlers::new()
         })
     }
 
-    fn call_handlers_of(&self, turn: &Turn, share: Option<&Rc<Accepted>>) -> Vec<Running> {
+    fn call_handlers_of(&self, turn: &Turn, share: Option<&Rc<Accepted>>) -> Handlers {
         let definition = &self.0.definition;
         match turn {
             Turn::Connect => {
@@ -173,7 +195,10 @@ impl Socket {
                 definition.disconnect.iter().filter_map(|handler| handler(self, reason)).collect()
             }
             Turn::Event(event) if definition.filters.is_empty() => self.called_with(event),
-            Turn::Event(event) => vec![Box::pin(self.clone().filtered(event.clone(), share.cloned()))],
+            Turn::Event(event) => {
+                let running: Running = Box::pin(self.clone().filtered(event.clone(), share.cloned()));
+                smallvec![running]
+            }
         }
     }
 
@@ -195,17 +220,17 @@ impl Socket {
             return one_after_another(handlers).await;
         }
         for running in handlers {
-            self.run(event.owned_name().clone(), running, share.clone());
+            self.run(Label::Event(event.clone()), running, share.clone());
         }
     }
 
     /// Calls the handlers of an event: first those of all events.
-    fn called_with(&self, event: &Event) -> Vec<Running> {
+    fn called_with(&self, event: &Event) -> Handlers {
         let definition = &self.0.definition;
         let name = event.owned_name();
         let (any, named) = self.0.local.take(name);
         let shared_named = definition.events.get(name).map(Vec::as_slice).unwrap_or_default();
-        let mut running = Vec::with_capacity(1);
+        let mut running = Handlers::new();
         let mut add = |called: Result<Running, NotCalled>| match called {
             Ok(handler) => running.push(handler),
             Err(why) => self.not_called(event, why),
@@ -243,6 +268,9 @@ impl Socket {
     /// Tells those who listen of an event to the client.
     pub(super) fn note_outgoing(&self, args: &Args) {
         let local = self.0.local.outgoing();
+        if local.is_empty() && self.0.definition.outgoing.is_empty() {
+            return;
+        }
         let told = catch_unwind(AssertUnwindSafe(|| {
             self.0.definition.outgoing.iter().for_each(|hook| hook(self, args));
             local.iter().for_each(|hook| hook(self, args));
@@ -263,7 +291,7 @@ impl Socket {
             Vec::new()
         });
         for running in handlers {
-            self.run(ByteString::from_static("disconnecting"), running, None);
+            self.run(Label::Life("disconnecting"), running, None);
         }
     }
 
@@ -282,7 +310,7 @@ impl Socket {
 }
 
 /// Runs handlers one after another.
-async fn one_after_another(handlers: Vec<Running>) {
+async fn one_after_another(handlers: Handlers) {
     for handler in handlers {
         handler.await;
     }
@@ -291,12 +319,12 @@ async fn one_after_another(handlers: Vec<Running>) {
 /// A handler whose panics end its socket.
 struct Guarded {
     socket: Socket,
-    name: ByteString,
+    name: Label,
     running: Running,
 }
 
 impl Guarded {
-    fn new(socket: &Socket, name: ByteString, running: Running) -> Self {
+    fn new(socket: &Socket, name: Label, running: Running) -> Self {
         Self { socket: socket.clone(), name, running }
     }
 
@@ -314,7 +342,7 @@ impl Future for Guarded {
         match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
             Ok(poll) => poll,
             Err(panic) => {
-                self.socket.broke(&self.name, &*panic);
+                self.socket.broke(self.name.as_str(), &*panic);
                 Poll::Ready(())
             }
         }

@@ -16,8 +16,8 @@ use crate::{
     connection::Ending,
     domain::MemberId,
     socketio::rooms::messages::{
-        Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, Listen, QuitMany, QuitRoom, Recover,
-        RemoveNamespace, Target,
+        Barrier, Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, Listen, QuitMany, QuitRoom,
+        Recover, RemoveNamespace, Target,
     },
 };
 
@@ -57,6 +57,7 @@ impl SocketRooms {
             Request::Disconnect(Disconnect { socket, .. })
             | Request::EnterRoom(EnterRoom { socket, .. })
             | Request::Listen(Listen { socket })
+            | Request::Barrier(Barrier { socket })
             | Request::QuitRoom(QuitRoom { socket, .. }) => Lost::Places(vec![socket.member()]),
             Request::EnterMany(EnterMany { namespace, target, .. })
             | Request::QuitMany(QuitMany { namespace, target, .. })

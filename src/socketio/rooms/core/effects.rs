@@ -8,8 +8,8 @@ use crate::{
     broadcast::{Delivery, ForFanOut},
     domain::{MemberId, WorkerId},
     socketio::rooms::messages::{
-        Answer, Connect, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany, EnterRoom, Listen, Look,
-        LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace,
+        Answer, Barrier, Connect, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany, EnterRoom,
+        Listen, Look, LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace,
     },
 };
 
@@ -41,6 +41,8 @@ pub(in crate::socketio::rooms) enum Request {
     QuitRoom(QuitRoom),
     /// See [`Listen`].
     Listen(Listen),
+    /// See [`Barrier`].
+    Barrier(Barrier),
     /// See [`Emit`].
     Emit(Emit),
     /// See [`EmitWithAck`].
@@ -71,7 +73,7 @@ macro_rules! requests {
     };
 }
 
-requests!(Connect, Recover, Disconnect, EnterRoom, QuitRoom, Listen, Emit, EmitWithAck, Answer);
+requests!(Connect, Recover, Disconnect, EnterRoom, QuitRoom, Listen, Barrier, Emit, EmitWithAck, Answer);
 requests!(Look, LookRooms, EnterMany, QuitMany, DisconnectMany, RemoveNamespace);
 
 /// What the rooms want done, in order.

@@ -14,7 +14,7 @@ use self::{
     stay::Stay,
 };
 use super::messages::{
-    Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews,
+    Answer, Barrier, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews,
 };
 use crate::{
     broadcast::{Broadcaster, Found, RoomBound},
@@ -112,6 +112,7 @@ impl SocketRooms {
                 self.broadcaster.tell(socket.member(), SocketNews::Left { room });
             }
             Request::Listen(Listen { socket }) => self.listen(socket.member()),
+            Request::Barrier(Barrier { socket }) => self.barrier(socket.member()),
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),
             Request::Answer(Answer { socket, id, args, accepted }) => {
@@ -210,6 +211,18 @@ impl SocketRooms {
             drop(self.broadcaster.leave(member_id, id));
             self.broadcaster.rooms.retire(id);
         }
+    }
+
+    /// Tells a socket behind the events before.
+    fn barrier(&mut self, member_id: MemberId) {
+        let Some(Place { namespace, .. }) = self.place(member_id) else {
+            return;
+        };
+        let id = *namespace;
+        if let Some(room) = self.namespaces.get(id).map(|namespace| namespace.room) {
+            drop(self.broadcaster.end(room));
+        }
+        self.broadcaster.tell(member_id, SocketNews::Barrier);
     }
 
     /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.

@@ -92,6 +92,15 @@ pub(crate) struct QuitRoom {
     pub room: ByteString,
 }
 
+/// Has a socket told, as [`SocketNews::Barrier`](super::SocketNews::Barrier), behind all events that were emitted to it
+/// before.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Barrier {
+    /// The socket.
+    pub socket: SocketId,
+}
+
 /// Has a socket told of each event to it, as [`SocketNews::Outgoing`](super::SocketNews::Outgoing), from now on.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

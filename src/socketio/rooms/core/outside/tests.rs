@@ -14,7 +14,8 @@ use crate::{
             testing::{LIMITS, Stage, emission},
         },
         messages::{
-            Answered, Connect, Disconnect, EmitWithAck, EnterRoom, NoAck, QuitRoom, Recover, Recovered,
+            Answered, Barrier, Connect, Disconnect, EmitWithAck, EnterRoom, NoAck, QuitRoom, Recover,
+            Recovered,
         },
     },
 };
@@ -191,6 +192,17 @@ async fn sockets_that_are_sent_away_get_what_was_emitted_before_and_nothing_afte
     assert_eq!(told(&effects), expected);
     assert_eq!((stage.emit("red"), stage.found(Target::default())), (0, vec![names(&["c"])]));
     assert_eq!(stage.come_back("a", "1"), None, "it is not kept");
+}
+
+#[actix_web::test]
+async fn a_barrier_comes_back_behind_the_events_before_it_and_only_to_its_socket() {
+    let mut stage = Stage::new();
+    let [a, _] = ["a", "b"].map(|sid| stage.socket(sid, &["red"]));
+    stage.ask(emission("red"));
+    let effects = stage.ask(Barrier { socket: a });
+    assert_eq!(told(&effects), ["broadcast".to_owned(), format!("{} Barrier", a.member())]);
+    stage.ask(Disconnect { socket: a, may_return: false });
+    assert!(told(&stage.ask(Barrier { socket: a })).is_empty(), "it has left");
 }
 
 #[actix_web::test]
