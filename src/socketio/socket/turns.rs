@@ -179,7 +179,8 @@ impl Socket {
         let definition = &self.0.definition;
         match turn {
             Turn::Connect => {
-                let called: Vec<_> = definition.connect.iter().filter_map(|handler| handler(self)).collect();
+                let called: Handlers =
+                    definition.connect.iter().filter_map(|handler| handler(self)).collect();
                 if called.len() < definition.connect.len() {
                     let namespace = self.namespace();
                     error!(
