@@ -178,7 +178,17 @@ impl Socket {
     fn call_handlers_of(&self, turn: &Turn, share: Option<&Rc<Accepted>>) -> Handlers {
         let definition = &self.0.definition;
         match turn {
-            Turn::Connect => definition.connect.iter().filter_map(|handler| handler(self)).collect(),
+            Turn::Connect => {
+                let called: Handlers =
+                    definition.connect.iter().filter_map(|handler| handler(self)).collect();
+                if called.len() < definition.connect.len() {
+                    let namespace = self.namespace();
+                    error!(
+                        "namespace {namespace}: a connect handler takes another type of data than its sockets have"
+                    );
+                }
+                called
+            }
             Turn::Upgrade(transport) => {
                 definition.upgrade.iter().filter_map(|handler| handler(self, transport)).collect()
             }
