@@ -14,7 +14,7 @@ use crate::{
         wire::{Arrivals, Wire},
     },
     metrics::Metrics,
-    socketio::{EngineSettings, carrier::Carrier, requests::Entry},
+    socketio::{carrier::Carrier, requests::Entry, settings::EngineSettings},
 };
 
 mod endings;
