@@ -36,7 +36,7 @@ mod node;
 mod page;
 mod service;
 mod sharing;
-mod socketio;
+mod socketio_server;
 
 /// Interval of log lines about omitted lines.
 const REPORT_EVERY: Duration = Duration::from_secs(60);

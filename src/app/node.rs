@@ -14,7 +14,7 @@ use log::warn;
 use tokio::sync::mpsc;
 
 use super::descriptors::Room;
-use super::{JournalStartError, StartError, sharing, socketio};
+use super::{JournalStartError, StartError, sharing, socketio_server};
 use crate::{
     broadcast::{DismissAll, FanOut, Outlets, ToFanOut},
     chat::{AvatarStore, ChatLimits, IdLimits, ShardId, Unstarted},
@@ -107,7 +107,7 @@ impl Node {
             journal,
             link,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
-            io: socketio::server_of(&settings, &metrics, &budget, &parts, &admission),
+            io: socketio_server::of(&settings, &metrics, &budget, &parts, &admission),
             parts,
             budget,
             admission,

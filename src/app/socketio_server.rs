@@ -15,7 +15,7 @@ use crate::{
 const LEAST_COMPRESSED: usize = 1024;
 
 /// The program's server of Socket.IO: the chat in the main namespace, and the relay if that is on.
-pub(super) fn server_of(
+pub(super) fn of(
     settings: &Settings,
     metrics: &Arc<Metrics>,
     budget: &Arc<Budget>,
