@@ -22,6 +22,15 @@ pub(super) struct Returning {
     pub(super) held: Held,
 }
 
+impl Returning {
+    /// The client has gone.
+    pub(super) fn give_up(&self) {
+        if let Some(admitted) = &self.admitted {
+            admitted.abandon();
+        }
+    }
+}
+
 impl Client {
     /// Asks the room server to recover a socket.
     pub(super) fn come_back(

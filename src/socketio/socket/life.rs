@@ -124,18 +124,23 @@ impl Socket {
     /// a clone of the socket, and the cycle would never be freed.
     pub(super) fn forget_handlers_if_gone(&self) {
         if self.0.phase.get() == Phase::Gone {
-            self.0.local.forget_all();
-            drop(self.0.local_data.take());
+            self.forget_handlers();
         }
     }
 
-    /// The socket was never connected: drops what waits for that.
+    fn forget_handlers(&self) {
+        self.0.local.close();
+        drop(self.0.local_data.take());
+    }
+
+    /// The socket was never connected: drops what waits for that, and what the program keeps with it.
     pub(crate) fn abandon(&self) {
         self.0.phase.set(Phase::Gone);
         drop(self.0.waiting.take());
         self.0.awaited.forget_all();
         self.forget_rooms();
         drop(self.0.child.take());
+        self.forget_handlers();
     }
 }
 

@@ -22,6 +22,8 @@ type Outgoing = dyn Fn(&Socket, &Args);
 pub(super) struct Local {
     tables: RefCell<Option<Box<Tables>>>,
     last: Cell<u64>,
+    /// No handler will be called again, so none is kept.
+    is_closed: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -49,6 +51,9 @@ impl Local {
         place: impl FnOnce(&mut Tables) -> &mut Vec<Entry<F>>,
     ) -> Listener {
         let listener = Listener(self.last.replace(self.last.get() + 1));
+        if self.is_closed.get() {
+            return listener;
+        }
         let mut tables = self.tables.borrow_mut();
         place(tables.get_or_insert_default()).push(Entry { listener, is_once, call });
         listener
@@ -78,14 +83,21 @@ impl Local {
         all.map(|entry| Rc::clone(&entry.call)).collect()
     }
 
-    /// Drops all handlers. They often own a clone of the socket, and the cycle would never be freed.
-    pub(super) fn forget_all(&self) {
+    /// Drops all handlers, and those that are added later. They often own a clone of the socket, and the cycle would never
+    /// be freed.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
         drop(self.tables.take());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.get()
     }
 }
 
 impl<U: SocketData> Socket<U> {
-    /// Handles an event of this client, beside the handlers of the namespace, which are called first.
+    /// Handles an event of this client, beside the handlers of the namespace, which are called first. A handler is dropped
+    /// when the socket has left and its handlers of that are done; one that is added later is dropped at once.
     pub fn on<S>(&self, name: &str, handler: impl EventHandler<U, S>) -> Listener {
         self.0
             .local

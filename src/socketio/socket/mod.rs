@@ -295,8 +295,11 @@ impl<U: SocketData> Socket<U> {
     }
 
     /// Keeps a value for this socket on its thread, unlike [`data`](Self::data), which other threads may see. It replaces
-    /// the one before, and is dropped when the socket has left and its handlers of that are done.
+    /// the one before, and is dropped when the socket has left and its handlers of that are done. Nothing is kept later.
     pub fn set_local_data<T: Any>(&self, value: T) {
+        if self.0.local.is_closed() {
+            return;
+        }
         let former = self.0.local_data.replace(Some(Rc::new(value)));
         drop(former);
     }

@@ -18,6 +18,7 @@ mod arguments;
 mod asking;
 mod bounds;
 mod dynamic;
+mod forgotten_handlers;
 mod handlers;
 mod mounting;
 mod panics;
