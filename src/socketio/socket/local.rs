@@ -117,7 +117,8 @@ impl<U: SocketData> Socket<U> {
     }
 
     /// Called with each event that goes to this client, also with those to its rooms: the arguments as they are sent. Acks
-    /// are no events.
+    /// are no events. What the listener itself emits to this client is sent, and no listener is told of it; but events that
+    /// it emits to rooms of the socket, and with connection state recovery all that it emits, come back to it.
     pub fn on_any_outgoing(&self, listener: impl Fn(&Self, &Args) + 'static) -> Listener {
         let call = Rc::new(move |socket: &Socket, args: &Args| {
             if let Some(socket) = socket.typed() {

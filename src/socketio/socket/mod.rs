@@ -105,6 +105,8 @@ struct State {
     phase: Cell<Phase>,
     /// Its handlers are told that it leaves.
     is_leaving: Cell<bool>,
+    /// Its listeners of outgoing events run.
+    is_told_of_outgoing: Cell<bool>,
     /// What is to be done once the socket is connected.
     waiting: RefCell<Vec<Action>>,
     awaited: Awaited,
@@ -201,6 +203,7 @@ impl Socket {
             has_spoken: Cell::new(false),
             phase: Cell::new(Phase::Joining),
             is_leaving: Cell::new(false),
+            is_told_of_outgoing: Cell::new(false),
             waiting: RefCell::default(),
             awaited: Awaited::from(first_ack),
             rooms: RefCell::new(rooms.into_iter().collect()),

@@ -21,6 +21,7 @@ mod dynamic;
 mod forgotten_handlers;
 mod handlers;
 mod mounting;
+mod outgoing;
 mod panics;
 mod reasons;
 mod recovery;
