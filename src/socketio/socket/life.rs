@@ -145,17 +145,18 @@ impl Socket {
 }
 
 impl Socket {
-    /// Takes the data, and what waits to be done, from a socket that was admitted in the place of this recovered one.
+    /// Takes the data, the handlers, and what waits to be done, from a socket that was admitted in the place of this
+    /// recovered one.
     pub(crate) fn take_over(&self, admitted: &Self) {
         if let Some(data) = admitted.0.data.get() {
             self.set_data(Arc::clone(data));
         }
         let waiting = admitted.0.waiting.take();
         self.0.waiting.borrow_mut().extend(waiting);
-        self.0
-            .rooms
-            .borrow_mut()
-            .extend(admitted.0.rooms.take().into_iter().filter(|room| *room != admitted.0.sid));
+        self.take_over_rooms(admitted);
+        self.0.awaited.take_over(&admitted.0.awaited);
+        self.0.local.take_over(&admitted.0.local);
+        self.0.local_data.replace(admitted.0.local_data.take());
         admitted.abandon();
     }
 

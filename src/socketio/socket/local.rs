@@ -90,6 +90,12 @@ impl Local {
         drop(self.tables.take());
     }
 
+    /// Takes the handlers of a socket in whose place this one is.
+    pub(super) fn take_over(&self, other: &Self) {
+        self.tables.replace(other.tables.take());
+        self.last.set(other.last.get());
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.get()
     }

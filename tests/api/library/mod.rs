@@ -24,6 +24,7 @@ mod mounting;
 mod outgoing;
 mod panics;
 mod reasons;
+mod recovered_middlewares;
 mod recovery;
 mod transport;
 
