@@ -370,10 +370,10 @@ impl Carried for Client {
                 Joined::Admitting(admitting) => admitting.give_up(),
                 // The room server may have recovered the socket already; then it stays recoverable.
                 Joined::Returning(returning) => {
+                    returning.give_up();
                     let socket = returning.place.id;
                     self.setup.desk.outlets.take(socket.member());
                     self.setup.desk.room_server.do_send(Disconnect { socket, may_return: true });
-                    returning.give_up();
                 }
             }
         }

@@ -24,8 +24,8 @@ pub(super) struct Returning {
 
 impl Returning {
     /// The client has gone before the reply.
-    pub(super) fn give_up(self) {
-        if let Some(admitted) = self.admitted {
+    pub(super) fn give_up(&self) {
+        if let Some(admitted) = &self.admitted {
             admitted.abandon();
         }
     }

@@ -53,6 +53,12 @@ impl Awaited {
         self.waiting.borrow_mut().remove(&id);
     }
 
+    /// Takes the acks of a socket in whose place this one is.
+    pub(super) fn take_over(&self, other: &Self) {
+        self.next.set(other.next.get());
+        self.waiting.replace(other.waiting.take());
+    }
+
     /// Forgets all: those who wait learn that the client has left.
     pub(super) fn forget_all(&self) {
         drop(self.waiting.take());

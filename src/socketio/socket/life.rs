@@ -146,19 +146,23 @@ impl Socket {
     /// a clone of the socket, and the cycle would never be freed.
     pub(super) fn forget_handlers_if_gone(&self) {
         if self.0.phase.get() == Phase::Gone {
-            self.0.local.forget_all();
-            drop(self.0.local_data.take());
+            self.forget_handlers();
         }
     }
 
-    /// The socket was never connected: drops what waits for that.
+    fn forget_handlers(&self) {
+        self.0.local.close();
+        drop(self.0.local_data.take());
+    }
+
+    /// The socket was never connected: drops what waits for that, and what the program keeps with it.
     pub(crate) fn abandon(&self) {
         self.0.phase.set(Phase::Gone);
         drop(self.0.waiting.take());
         self.0.awaited.forget_all();
         self.forget_rooms();
         drop(self.0.child.take());
-        self.forget_handlers_if_gone();
+        self.forget_handlers();
     }
 }
 
@@ -169,14 +173,12 @@ impl Socket {
         if let Some(data) = admitted.0.data.get() {
             self.set_data(Arc::clone(data));
         }
-        self.0.local.take_over(&admitted.0.local);
-        self.0.local_data.swap(&admitted.0.local_data);
         let waiting = admitted.0.waiting.take();
         self.0.waiting.borrow_mut().extend(waiting);
-        self.0
-            .rooms
-            .borrow_mut()
-            .extend(admitted.0.rooms.take().into_iter().filter(|room| *room != admitted.0.sid));
+        self.take_over_rooms(admitted);
+        self.0.awaited.take_over(&admitted.0.awaited);
+        self.0.local.take_over(&admitted.0.local);
+        self.0.local_data.replace(admitted.0.local_data.take());
         admitted.abandon();
     }
 

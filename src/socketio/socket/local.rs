@@ -22,6 +22,8 @@ type Outgoing = dyn Fn(&Socket, &Args);
 pub(super) struct Local {
     tables: RefCell<Option<Box<Tables>>>,
     last: Cell<u64>,
+    /// No handler will be called again, so none is kept.
+    is_closed: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -49,6 +51,9 @@ impl Local {
         place: impl FnOnce(&mut Tables) -> &mut Vec<Entry<F>>,
     ) -> Listener {
         let listener = Listener(self.last.replace(self.last.get() + 1));
+        if self.is_closed.get() {
+            return listener;
+        }
         let mut tables = self.tables.borrow_mut();
         place(tables.get_or_insert_default()).push(Entry { listener, is_once, call });
         listener
@@ -78,20 +83,27 @@ impl Local {
         all.map(|entry| Rc::clone(&entry.call)).collect()
     }
 
-    /// Takes all handlers of a socket that this one takes the place of. It has none itself.
-    pub(super) fn take_over(&self, former: &Self) {
-        self.tables.swap(&former.tables);
-        self.last.set(former.last.get());
+    /// Drops all handlers, and those that are added later. They often own a clone of the socket, and the cycle would never
+    /// be freed.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        drop(self.tables.take());
     }
 
-    /// Drops all handlers. They often own a clone of the socket, and the cycle would never be freed.
-    pub(super) fn forget_all(&self) {
-        drop(self.tables.take());
+    /// Takes the handlers of a socket in whose place this one is.
+    pub(super) fn take_over(&self, other: &Self) {
+        self.tables.replace(other.tables.take());
+        self.last.set(other.last.get());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.get()
     }
 }
 
 impl<U: SocketData> Socket<U> {
-    /// Handles an event of this client, beside the handlers of the namespace, which are called first.
+    /// Handles an event of this client, beside the handlers of the namespace, which are called first. A handler is dropped
+    /// when the socket has left and its handlers of that are done; one that is added later is dropped at once.
     pub fn on<S>(&self, name: &str, handler: impl EventHandler<U, S>) -> Listener {
         self.0
             .local
@@ -111,7 +123,8 @@ impl<U: SocketData> Socket<U> {
     }
 
     /// Called with each event that goes to this client, also with those to its rooms: the arguments as they are sent. Acks
-    /// are no events.
+    /// are no events. What the listener itself emits to this client is sent, and no listener is told of it; but events that
+    /// it emits to rooms of the socket, and with connection state recovery all that it emits, come back to it.
     pub fn on_any_outgoing(&self, listener: impl Fn(&Self, &Args) + 'static) -> Listener {
         let call = Rc::new(move |socket: &Socket, args: &Args| {
             if let Some(socket) = socket.typed() {

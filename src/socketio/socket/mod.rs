@@ -109,6 +109,8 @@ struct State {
     is_leaving: Cell<bool>,
     /// The server has disconnected it.
     was_put_out: Cell<bool>,
+    /// Its listeners of outgoing events run.
+    is_told_of_outgoing: Cell<bool>,
     /// What is to be done once the socket is connected.
     waiting: RefCell<Vec<Action>>,
     awaited: Awaited,
@@ -209,6 +211,7 @@ impl Socket {
             phase: Cell::new(Phase::Joining),
             is_leaving: Cell::new(false),
             was_put_out: Cell::new(false),
+            is_told_of_outgoing: Cell::new(false),
             waiting: RefCell::default(),
             awaited: Awaited::from(first_ack),
             rooms: RefCell::new(rooms.into_iter().collect()),
@@ -304,8 +307,11 @@ impl<U: SocketData> Socket<U> {
     }
 
     /// Keeps a value for this socket on its thread, unlike [`data`](Self::data), which other threads may see. It replaces
-    /// the one before, and is dropped when the socket has left and its handlers of that are done.
+    /// the one before, and is dropped when the socket has left and its handlers of that are done. Nothing is kept later.
     pub fn set_local_data<T: Any>(&self, value: T) {
+        if self.0.local.is_closed() {
+            return;
+        }
         let former = self.0.local_data.replace(Some(Rc::new(value)));
         drop(former);
     }

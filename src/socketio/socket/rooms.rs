@@ -150,6 +150,13 @@ impl Socket {
         gone.for_each(|room| _ = own.remove(room));
     }
 
+    /// Takes the rooms that a socket has asked for in whose place this one is.
+    pub(super) fn take_over_rooms(&self, other: &Self) {
+        let rooms = other.0.rooms.take().into_iter().filter(|room| *room != other.0.sid);
+        self.0.rooms.borrow_mut().extend(rooms);
+        self.0.entering.0.replace(other.0.entering.0.take());
+    }
+
     /// Forgets the rooms: the socket has left.
     pub(super) fn forget_rooms(&self) {
         drop(self.0.rooms.take());

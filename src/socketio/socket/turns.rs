@@ -266,8 +266,11 @@ impl Socket {
         self.0.definition.errors.iter().for_each(|hook| hook(self, problem));
     }
 
-    /// Tells those who listen of an event to the client.
+    /// Tells the listeners of an event to the client. An event that one of them emits is not told, or it would have no end.
     pub(super) fn note_outgoing(&self, args: &Args) {
+        if self.0.is_told_of_outgoing.replace(true) {
+            return;
+        }
         let local = self.0.local.outgoing();
         if local.is_empty() && self.0.definition.outgoing.is_empty() {
             return;
@@ -276,6 +279,7 @@ impl Socket {
             self.0.definition.outgoing.iter().for_each(|hook| hook(self, args));
             local.iter().for_each(|hook| hook(self, args));
         }));
+        self.0.is_told_of_outgoing.set(false);
         if let Err(panic) = told {
             self.broke("any outgoing", &*panic);
         }

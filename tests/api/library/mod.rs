@@ -18,10 +18,13 @@ mod arguments;
 mod asking;
 mod bounds;
 mod dynamic;
+mod forgotten_handlers;
 mod handlers;
 mod mounting;
+mod outgoing;
 mod panics;
 mod reasons;
+mod recovered_middlewares;
 mod recovery;
 mod transport;
 
