@@ -117,6 +117,12 @@ pub enum SettingsError {
         /// The largest number.
         most: usize,
     },
+    /// The bound of packets without a meaning is none.
+    #[error("max_idle_packets needs a rate above 0 and a burst of at least 1")]
+    IdlePackets,
+    /// The path has a character that no client would send, or a pattern, which the routes of actix-web know.
+    #[error("path is {0:?}: letters and digits of ASCII, and -._~!$&'()*+,;=:@/ are needed")]
+    Path(String),
     /// No transport is on.
     #[error("transports is empty: clients need one")]
     NoTransport,
@@ -153,12 +159,17 @@ impl EngineSettings {
         number("max_payload", self.max_payload, 1..=MOST_BYTES)?;
         number("max_fragments", self.max_fragments, 1..=MOST_OF_A_KIND)?;
         number("max_ended_sessions", self.max_ended_sessions, 0..=MOST_OF_A_KIND)?;
-        number("max_waiting", self.max_waiting, 1..=MOST_BYTES)?;
-        number("max_intake", self.max_intake, 1..=MOST_BYTES)?;
-        number("max_unknown", self.max_unknown, 1..=MOST_BYTES)?;
+        number("max_waiting_bytes", self.max_waiting, 1..=MOST_BYTES)?;
+        number("max_unhandled_bytes", self.max_intake, 1..=MOST_BYTES)?;
+        number("max_payload_before_connect", self.max_unknown, 1..=MOST_BYTES)?;
         number("max_pending_acks", self.max_pending_acks, 1..=MOST_OF_A_KIND)?;
         number("max_rooms", self.rooms.max_rooms, 1..=MOST_OF_A_KIND)?;
         self.cookie.as_ref().map(Cookie::check).transpose()?;
+        if let Some(RateLimit { rate, burst, .. }) = self.rate
+            && !(rate > 0.0 && rate.is_finite() && burst >= 1.0 && burst.is_finite())
+        {
+            return Err(SettingsError::IdlePackets);
+        }
         if self.transports.is_empty() {
             return Err(SettingsError::NoTransport);
         }
@@ -288,9 +299,9 @@ mod tests {
             ("stall_timeout is", |s| s.stall_timeout = Duration::ZERO),
             ("max_payload is 0", |s| s.max_payload = 0),
             ("max_fragments is 0", |s| s.max_fragments = 0),
-            ("max_waiting is", |s| s.max_waiting = usize::MAX),
-            ("max_intake is 0", |s| s.max_intake = 0),
-            ("max_unknown is 0", |s| s.max_unknown = 0),
+            ("max_waiting_bytes is", |s| s.max_waiting = usize::MAX),
+            ("max_unhandled_bytes is 0", |s| s.max_intake = 0),
+            ("max_payload_before_connect is 0", |s| s.max_unknown = 0),
             ("max_rooms is 0", |s| s.rooms.max_rooms = 0),
             ("transports is empty", |s| s.transports.clear()),
             ("cookie: its name", |s| s.cookie = Some(Cookie { name: " ".to_owned(), ..Cookie::default() })),

@@ -87,7 +87,7 @@ impl Default for Builder {
 impl Builder {
     // ----- where, and for whom -----
 
-    /// The path. Default: `/socket.io`.
+    /// The path: letters and digits of ASCII, and `-._~!$&'()*+,;=:@/`. Default: `/socket.io`.
     pub fn path(mut self, path: &str) -> Self {
         self.path = format!("/{}", path.trim_matches('/'));
         self
@@ -357,6 +357,10 @@ impl Builder {
     fn engine(&self) -> Result<Arc<Engine>, SettingsError> {
         self.engine.check()?;
         self.policy.check()?;
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
+        if !self.path.bytes().all(is_allowed) {
+            return Err(SettingsError::Path(self.path.clone()));
+        }
         // An incomplete message may take three quarters of it.
         settings::number("memory", self.memory, 2 * self.engine.max_payload..=MOST_MEMORY)?;
         settings::number("max_child_namespaces", self.children.max_children, 1..=MAX_CHILDREN * 100)?;
