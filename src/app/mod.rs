@@ -169,6 +169,12 @@ impl Application {
         &self.node.parts
     }
 
+    /// The server of Socket.IO, whose main namespace, `/`, is the chat. A program may add namespaces of its own, before the
+    /// server runs or later.
+    pub fn socketio(&self) -> &crate::socketio::Server {
+        self.node.socketio()
+    }
+
     /// A handle to stop the server from another task or thread.
     pub fn handle(&self) -> StopHandle {
         StopHandle {

@@ -255,6 +255,11 @@ impl Node {
         }
     }
 
+    /// The server of Socket.IO, whose main namespace, `/`, is the chat. A program may add namespaces of its own.
+    pub fn socketio(&self) -> &Server {
+        &self.io
+    }
+
     /// Rejects new sessions, closes every session with 1012, waits for their end, at most
     /// `--shutdown-timeout`, and closes the journal. An [`Application`](super::Application) does this when it
     /// is stopped; another host of the routes does it before it stops its server.

@@ -7,7 +7,7 @@ use echoroom::socketio::{Builder, Server};
 #[test]
 fn a_builder_names_the_setting_that_cannot_be_used() {
     type Change = fn(Builder) -> Builder;
-    let changes: [(&str, Change); 23] = [
+    let changes: [(&str, Change); 24] = [
         ("path", |b| b.path("/{any}")),
         ("path", |b| b.path("/a b")),
         ("transports", |b| b.transports([])),
@@ -27,6 +27,7 @@ fn a_builder_names_the_setting_that_cannot_be_used() {
         ("max_fragments", |b| b.max_fragments(0)),
         ("max_rooms", |b| b.max_rooms(0)),
         ("max_child_namespaces", |b| b.max_child_namespaces(0)),
+        ("max_namespaces_per_client", |b| b.max_namespaces_per_client(0)),
         ("max_idle_packets", |b| b.max_idle_packets(Some((f64::NAN, 1.0)))),
         ("max_idle_packets", |b| b.max_idle_packets(Some((-1.0, 1.0)))),
         ("max_idle_packets", |b| b.max_idle_packets(Some((1.0, 0.0)))),

@@ -5,6 +5,7 @@ mod asked_rooms;
 mod avatars;
 mod backpressure;
 mod base64_attachments;
+mod beside_the_chat;
 mod builder_settings;
 mod chat;
 mod chatters;

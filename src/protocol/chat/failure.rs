@@ -124,6 +124,9 @@ pub(crate) struct Failure {
     pub retry_after_ms: Option<u64>,
 }
 
+/// More than the error of a computed time until a message is accepted.
+const FLOAT_ERROR: Duration = Duration::from_micros(1);
+
 impl Failure {
     /// A failure with the sentence from the table.
     pub(crate) fn of(code: Code) -> Self {
@@ -132,7 +135,9 @@ impl Failure {
 
     /// A message over the rate; the next one is accepted after `retry_after`.
     pub(crate) fn too_fast(retry_after: Duration) -> Self {
-        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
+        // Rounded up, and a little more for the error of floating point: a client that waits this long is accepted.
+        let millis = (retry_after + FLOAT_ERROR).as_nanos().div_ceil(1_000_000);
+        let retry_after_ms = u64::try_from(millis).unwrap_or(u64::MAX);
         Self { retry_after_ms: Some(retry_after_ms), ..Self::of(Code::RateLimited) }
     }
 

@@ -236,8 +236,8 @@ mod tests {
             String::from_utf8(ack(7, &receipt)).expect("UTF-8"),
             r#"{"ack":7,"data":{"id":"x","offset":3,"at":9,"echo":"HI!!!"}}"#
         );
-        let mut failure = Failure::of(Code::RateLimited);
-        failure.retry_after_ms = Some(40);
+        // Rounded up: a client that waits so long must be accepted.
+        let failure = Failure::too_fast(std::time::Duration::from_micros(39_001));
         assert_eq!(
             String::from_utf8(ack_failure(7, &failure)).expect("UTF-8"),
             r#"{"ack":7,"error":{"code":"rate_limited","msg":"too many messages: this one was rejected","retry_after_ms":40}}"#

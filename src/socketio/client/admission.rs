@@ -75,6 +75,10 @@ impl Client {
             refuse(&namespace, &Refusal::new("Too many packets"), handle);
             return Ok(());
         }
+        if self.joined.len() >= self.setup.max_namespaces {
+            refuse(&namespace, &Refusal::new("Too many namespaces"), handle);
+            return Ok(());
+        }
         let fields = Auth::read(&auth);
         let handshake = Handshake::new(Arc::clone(handle.request()), auth);
         let Found { definition, child } = match self.setup.table.find(&namespace, &handshake) {

@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) rate: Option<RateLimit>,
     /// Counts events.
     pub(crate) events: IntCounter,
+    /// Namespaces that one client may be connected to at a time.
+    pub(crate) max_namespaces: usize,
     /// Whether the server has a recovery window.
     pub(crate) can_recover: bool,
     /// Whether a recovered client is not asked for admission again.

@@ -21,6 +21,9 @@ use crate::{
 /// Memory in bytes for what clients sent and what waits for them, without a setting.
 const MEMORY: usize = 256 << 20;
 
+/// Namespaces of one client at a time, without a setting.
+const MAX_NAMESPACES: usize = 100;
+
 /// The most that makes sense for that.
 const MOST_MEMORY: usize = 1 << 46;
 
@@ -38,6 +41,7 @@ pub struct Builder {
     memory: usize,
     children: Bounds,
     skips_admission: bool,
+    max_namespaces: usize,
     metrics: Option<Arc<Metrics>>,
 }
 
@@ -79,6 +83,7 @@ impl Default for Builder {
             memory: MEMORY,
             children: Bounds { max_children: MAX_CHILDREN, removes_empty: true },
             skips_admission: true,
+            max_namespaces: MAX_NAMESPACES,
             metrics: None,
         }
     }
@@ -248,6 +253,12 @@ impl Builder {
         self
     }
 
+    /// Namespaces that one client may be connected to at a time; it is refused at the next one. Default: 100.
+    pub fn max_namespaces_per_client(mut self, max: usize) -> Self {
+        self.max_namespaces = max;
+        self
+    }
+
     // ----- bounds -----
 
     /// Largest message or payload in bytes that a client may send (`maxHttpBufferSize`). Default: 1,000,000.
@@ -364,6 +375,7 @@ impl Builder {
         // An incomplete message may take three quarters of it.
         settings::number("memory", self.memory, 2 * self.engine.max_payload..=MOST_MEMORY)?;
         settings::number("max_child_namespaces", self.children.max_children, 1..=MAX_CHILDREN * 100)?;
+        settings::number("max_namespaces_per_client", self.max_namespaces, 1..=1_000_000)?;
         settings::number("max_attachments", self.limits.attachments, 0..=1_000_000)?;
         let metrics = self.metrics.clone().unwrap_or_default();
         // A quarter for input that is not dealt with, as the program has it.
@@ -381,6 +393,7 @@ impl Builder {
             path: self.path,
             limits: self.limits,
             skips_admission: self.skips_admission,
+            max_namespaces: self.max_namespaces,
             server_side: Listeners::default(),
         }))
     }

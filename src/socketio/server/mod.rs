@@ -43,6 +43,7 @@ struct Shared {
     limits: Limits,
     rate: Option<RateLimit>,
     skips_admission: bool,
+    max_namespaces: usize,
     server_side: server_side::Listeners,
 }
 
@@ -146,6 +147,7 @@ impl Server {
             events: engine.metrics.protocol("socketio").messages_in,
             can_recover: !engine.settings.rooms.recovery.window.is_zero(),
             skips_admission: self.0.skips_admission,
+            max_namespaces: self.0.max_namespaces,
         });
         let door = Door::new(Arc::clone(engine), move || Box::new(Client::new(Rc::clone(&setup))));
         let door = door.with_policy(self.0.policy.clone());

@@ -114,6 +114,7 @@ struct State {
     /// What is to be done once the socket is connected.
     waiting: RefCell<Vec<Action>>,
     awaited: Awaited,
+    /// The rooms beside the one of its id.
     rooms: RefCell<BTreeSet<ByteString>>,
     entering: Entering,
     leaving: Leaving,
@@ -189,10 +190,9 @@ impl Socket {
         sid: ByteString,
         pid: Option<ByteString>,
         was_recovered: bool,
-        mut rooms: Vec<ByteString>,
+        rooms: Vec<ByteString>,
     ) -> Self {
         let Place { id, namespace, handshake, definition, child, handle, desk, first_ack, .. } = place;
-        rooms.extend(definition.has_rooms.then(|| sid.clone()));
         let is_trusted = Cell::new(definition.trusts);
         let state = State {
             id,

@@ -71,7 +71,9 @@ impl<U: SocketData> Socket<U> {
 
     fn enter(&self, room: ByteString) -> oneshot::Receiver<bool> {
         let (answer, answered) = oneshot::channel();
-        self.0.rooms.borrow_mut().insert(room.clone());
+        if room != self.0.sid {
+            self.0.rooms.borrow_mut().insert(room.clone());
+        }
         self.0.entering.0.borrow_mut().push((room.clone(), answer));
         self.once_connected(move |socket| {
             socket.0.desk.room_server.do_send(EnterRoom { socket: socket.0.id, room });
@@ -97,12 +99,22 @@ impl<U: SocketData> Socket<U> {
     /// [id](Self::id). Empty once it has left; a [`disconnecting`](crate::socketio::Namespace::disconnecting) handler still
     /// sees them.
     pub fn rooms(&self) -> Vec<ByteString> {
-        self.0.rooms.borrow().iter().cloned().collect()
+        let mut rooms: Vec<_> = self.0.rooms.borrow().iter().cloned().collect();
+        if self.has_own_room() {
+            let place = rooms.partition_point(|room| *room < self.0.sid);
+            rooms.insert(place, self.0.sid.clone());
+        }
+        rooms
+    }
+
+    /// Whether the socket is in the room of its id, which is not among its other rooms: most sockets are in no other.
+    fn has_own_room(&self) -> bool {
+        self.0.definition.has_rooms && self.0.phase.get() != Phase::Gone
     }
 
     /// Whether the socket is in a room, or has asked to join it.
     pub fn is_in(&self, room: &str) -> bool {
-        self.0.rooms.borrow().contains(room)
+        self.0.rooms.borrow().contains(room) || self.has_own_room() && self.0.sid == room
     }
 }
 
@@ -137,7 +149,10 @@ impl Socket {
     /// answered yet, come later and decide.
     pub(super) fn put_into(&self, rooms: Vec<ByteString>) {
         let leaving = self.0.leaving.0.borrow();
-        self.0.rooms.borrow_mut().extend(rooms.into_iter().filter(|room| !leaving.contains(room)));
+        self.0
+            .rooms
+            .borrow_mut()
+            .extend(rooms.into_iter().filter(|room| !leaving.contains(room) && *room != self.0.sid));
     }
 
     /// Others have taken the socket out of these rooms. Its own requests to join them, which the room server has
@@ -146,14 +161,13 @@ impl Socket {
         let entering = self.0.entering.0.borrow();
         let returns = |room: &ByteString| entering.iter().any(|(entering, _)| entering == room);
         let mut own = self.0.rooms.borrow_mut();
-        let gone = rooms.iter().filter(|room| **room != self.0.sid && !returns(room));
+        let gone = rooms.iter().filter(|room| !returns(room));
         gone.for_each(|room| _ = own.remove(room));
     }
 
     /// Takes the rooms that a socket has asked for in whose place this one is.
     pub(super) fn take_over_rooms(&self, other: &Self) {
-        let rooms = other.0.rooms.take().into_iter().filter(|room| *room != other.0.sid);
-        self.0.rooms.borrow_mut().extend(rooms);
+        self.0.rooms.borrow_mut().extend(other.0.rooms.take());
         self.0.entering.0.replace(other.0.entering.0.take());
     }
 

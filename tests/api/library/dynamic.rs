@@ -245,3 +245,27 @@ async fn a_client_on_its_way_into_a_namespace_that_is_removed_is_refused() {
         }
     }
 }
+
+#[actix_web::test]
+async fn one_client_cannot_take_more_namespaces_than_it_may() {
+    for by in EACH {
+        let io = Server::builder().max_namespaces_per_client(2).build();
+        io.dynamic("/room-*");
+        let server = serve(&io, 2);
+        let mut peer = Peer::open(&server, by).await;
+        for name in ["/room-1", "/room-2"] {
+            peer.send(&format!("0{name},")).await;
+            assert!(peer.next().await.starts_with(&format!(r#"0{name},{{"sid":""#)));
+        }
+        for _ in 0..3 {
+            peer.expect("0/room-3,", r#"4/room-3,{"message":"Too many namespaces"}"#).await;
+        }
+        // One that it leaves makes room, and other clients have their own.
+        peer.send("1/room-1,").await;
+        peer.send("0/room-3,").await;
+        assert!(peer.next().await.starts_with(r#"0/room-3,{"sid":""#));
+        let mut other = Peer::open(&server, by).await;
+        other.send("0/room-4,").await;
+        assert!(other.next().await.starts_with(r#"0/room-4,{"sid":""#));
+    }
+}
