@@ -185,6 +185,19 @@ impl<R: AnyRoom> Broadcaster<R> {
         ended
     }
 
+    /// Has a subscribed member get what follows in another encoding. Idempotent.
+    pub(crate) fn set_encoding(&mut self, member: MemberId, encoding: Encoding) -> Ended {
+        let differs = |known: &&Member<R::Member>| known.is_subscribed && known.encoding != encoding;
+        if self.rooms.member(member).filter(differs).is_none() {
+            return Ended::default();
+        }
+        let ended = self.unsubscribe(member);
+        self.rooms.set_encoding(member, encoding);
+        // No broadcast is open around the member now.
+        drop(self.subscribe(member));
+        ended
+    }
+
     /// Unsubscribes a member, which stays in its rooms. Idempotent.
     pub(crate) fn unsubscribe(&mut self, member: MemberId) -> Ended {
         let mut ended = Ended::default();

@@ -216,6 +216,13 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
+    /// Sets the encoding of a member, which is not subscribed.
+    pub(super) fn set_encoding(&mut self, member: MemberId, encoding: Encoding) {
+        if let Some(member) = self.members.get_mut(&member).filter(|member| !member.is_subscribed) {
+            member.encoding = encoding;
+        }
+    }
+
     /// Takes a session out of a room. Idempotent.
     pub(super) fn take_out(&mut self, member: MemberId, id: RoomId) {
         let Some(member) = self.members.get_mut(&member) else {

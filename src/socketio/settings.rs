@@ -78,8 +78,7 @@ pub(crate) struct EngineSettings {
     /// Responses below this size in bytes are not compressed. 1024 by default.
     pub http_compression_threshold: usize,
     /// Whether WebSocket messages of 1 to 64 KiB are compressed (permessage-deflate, RFC 7692) with clients that
-    /// offer it. Off by default. A socket that has joined its namespace by polling gets events to rooms
-    /// uncompressed, also when it has upgraded.
+    /// offer it. Off by default.
     pub per_message_deflate: Switch,
     /// The cookie with a session's id. None by default.
     pub cookie: Option<Cookie>,

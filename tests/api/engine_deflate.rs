@@ -1,7 +1,7 @@
 //! permessage-deflate (RFC 7692) on the WebSockets of Socket.IO, on raw bytes.
 
 use echoroom::{
-    socketio::{Builder, Event, Server, Socket},
+    socketio::{Ack, Builder, Event, Server, Socket},
     testing::deflate::{Deflater, Inflater},
 };
 
@@ -114,5 +114,28 @@ async fn an_event_to_all_is_compressed_for_those_that_agreed_on_the_full_window(
         for (raw, first) in &mut members {
             assert_eq!(next(raw, *first).await, event);
         }
+    }
+}
+
+#[actix_web::test]
+async fn events_to_all_are_compressed_for_a_socket_that_has_upgraded_since_it_joined() {
+    let io = on().build();
+    io.namespace("/").on("ready", async |_: Socket, ack: Ack| ack.send(&()));
+    let server = serve(&io, 2);
+    let poller = Poller::open(&server).await;
+    assert_eq!(poller.post("40").await.status, 200);
+    assert!(poller.poll().await.body.starts_with("40{"));
+    let mut raw = server.connect_raw_offering(&format!("{WEBSOCKET}&sid={}", poller.sid), OFFER).await;
+    raw.send(&text("2probe")).await;
+    assert_eq!(next_text(&mut raw).await, "3probe");
+    raw.send(&text("5")).await;
+    raw.send(&text(r#"421["ready"]"#)).await;
+    assert_eq!(next(&mut raw, 0x81).await, "431[]");
+    for number in 0..3 {
+        let said = format!("{number}{}", large());
+        io.emit("said", &said);
+        assert_eq!(next(&mut raw, COMPRESSED_TEXT).await, format!(r#"42["said","{said}"]"#));
+        io.compress(false).emit("said", &said);
+        assert_eq!(next(&mut raw, 0x81).await, format!(r#"42["said","{said}"]"#));
     }
 }

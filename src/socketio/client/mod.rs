@@ -332,11 +332,11 @@ impl Carried for Client {
     }
 
     fn upgraded(&mut self, _: &SessionHandle) {
-        let sockets = self.joined.values().filter_map(|joined| match joined {
-            Joined::In(socket) => Some(socket.clone()),
-            _ => None,
-        });
-        sockets.collect::<Vec<_>>().iter().for_each(Socket::upgraded);
+        for joined in self.joined.values() {
+            if let Joined::In(socket) = joined {
+                socket.upgraded();
+            }
+        }
         self.let_go();
     }
 

@@ -88,6 +88,8 @@ impl Client {
             Some(admitted) => socket.take_over(&admitted),
             None => socket.take_data_again(),
         }
+        // The session may have upgraded meanwhile.
+        socket.note_compression();
         self.welcome(&socket, held, handle);
     }
 }

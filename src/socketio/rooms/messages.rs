@@ -11,7 +11,9 @@ pub(crate) use self::{
     emission::{BARE, EVENTS, Emission},
     emits::{Answered, Emit, EmitWithAck, Guarantee, NoAck, Target},
     outside::{DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound},
-    sockets::{Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover},
+    sockets::{
+        Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover, SetEncoding,
+    },
 };
 
 mod emission;

@@ -9,11 +9,12 @@ use log::error;
 
 use super::{Data, Phase, Reason, Socket, SocketInfo, turns::Turn};
 use crate::{
+    broadcast::Encoding,
     domain::SocketId,
     protocol::socketio::ServerPacket,
     socketio::{
         Ending,
-        rooms::messages::{Disconnect, Recovered, SocketNews},
+        rooms::messages::{BARE, Disconnect, EVENTS, Recovered, SetEncoding, SocketNews},
     },
 };
 
@@ -115,8 +116,18 @@ impl Socket {
 
     /// The session goes on over another transport.
     pub(crate) fn upgraded(&self) {
+        self.note_compression();
         if !self.0.definition.upgrade.is_empty() {
             self.take_turn(Turn::Upgrade(self.transport()), None);
+        }
+    }
+
+    /// Has events to rooms come compressed, if the client has agreed to that since it asked to connect.
+    pub(crate) fn note_compression(&self) {
+        if self.0.definition.has_rooms && self.0.handle.takes_compressed() {
+            let dialect = if self.0.opts_out { BARE } else { EVENTS };
+            let encoding = Encoding { dialect, deflated: true };
+            self.0.desk.room_server.do_send(SetEncoding { socket: self.0.id, encoding });
         }
     }
 

@@ -102,6 +102,8 @@ struct State {
     handle: SessionHandle,
     desk: Desk,
     was_recovered: bool,
+    /// Its events to rooms have no offsets, where those of others have.
+    opts_out: bool,
     /// Whether the client has sent an event or an ack.
     has_spoken: Cell<bool>,
     phase: Cell<Phase>,
@@ -192,7 +194,8 @@ impl Socket {
         was_recovered: bool,
         rooms: Vec<ByteString>,
     ) -> Self {
-        let Place { id, namespace, handshake, definition, child, handle, desk, first_ack, .. } = place;
+        let Place { id, namespace, handshake, definition, child, handle, desk, first_ack, opts_out, .. } =
+            place;
         let is_trusted = Cell::new(definition.trusts);
         let state = State {
             id,
@@ -207,6 +210,7 @@ impl Socket {
             handle,
             desk,
             was_recovered,
+            opts_out,
             has_spoken: Cell::new(false),
             phase: Cell::new(Phase::Joining),
             is_leaving: Cell::new(false),

@@ -17,7 +17,7 @@ use crate::{
     domain::MemberId,
     socketio::rooms::messages::{
         Barrier, Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, Listen, QuitMany, QuitRoom,
-        Recover, RemoveNamespace, Target,
+        Recover, RemoveNamespace, SetEncoding, Target,
     },
 };
 
@@ -57,6 +57,7 @@ impl SocketRooms {
             Request::Disconnect(Disconnect { socket, .. })
             | Request::EnterRoom(EnterRoom { socket, .. })
             | Request::Listen(Listen { socket })
+            | Request::SetEncoding(SetEncoding { socket, .. })
             | Request::Barrier(Barrier { socket })
             | Request::QuitRoom(QuitRoom { socket, .. }) => Lost::Places(vec![socket.member()]),
             Request::EnterMany(EnterMany { namespace, target, .. })

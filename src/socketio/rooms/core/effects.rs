@@ -9,7 +9,7 @@ use crate::{
     domain::{MemberId, WorkerId},
     socketio::rooms::messages::{
         Answer, Barrier, Connect, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany, EnterRoom,
-        Listen, Look, LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace,
+        Listen, Look, LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace, SetEncoding,
     },
 };
 
@@ -41,6 +41,8 @@ pub(in crate::socketio::rooms) enum Request {
     QuitRoom(QuitRoom),
     /// See [`Listen`].
     Listen(Listen),
+    /// See [`SetEncoding`].
+    SetEncoding(SetEncoding),
     /// See [`Barrier`].
     Barrier(Barrier),
     /// See [`Emit`].
@@ -73,7 +75,19 @@ macro_rules! requests {
     };
 }
 
-requests!(Connect, Recover, Disconnect, EnterRoom, QuitRoom, Listen, Barrier, Emit, EmitWithAck, Answer);
+requests!(
+    Connect,
+    Recover,
+    Disconnect,
+    EnterRoom,
+    QuitRoom,
+    Listen,
+    SetEncoding,
+    Barrier,
+    Emit,
+    EmitWithAck,
+    Answer
+);
 requests!(Look, LookRooms, EnterMany, QuitMany, DisconnectMany, RemoveNamespace);
 
 /// What the rooms want done, in order.

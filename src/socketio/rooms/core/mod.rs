@@ -14,7 +14,8 @@ use self::{
     stay::Stay,
 };
 use super::messages::{
-    Answer, Barrier, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews,
+    Answer, Barrier, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SetEncoding,
+    SocketNews,
 };
 use crate::{
     broadcast::{Broadcaster, Found, RoomBound},
@@ -112,6 +113,9 @@ impl SocketRooms {
                 self.broadcaster.tell(socket.member(), SocketNews::Left { room });
             }
             Request::Listen(Listen { socket }) => self.listen(socket.member()),
+            Request::SetEncoding(SetEncoding { socket, encoding }) => {
+                drop(self.broadcaster.set_encoding(socket.member(), encoding));
+            }
             Request::Barrier(Barrier { socket }) => self.barrier(socket.member()),
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),

@@ -6,7 +6,7 @@ use actix::Message;
 use bytestring::ByteString;
 
 use crate::{
-    broadcast::Seat,
+    broadcast::{Encoding, Seat},
     connection::Accepted,
     domain::{SocketId, WorkerId},
     protocol::socketio::{Args, Offset},
@@ -107,6 +107,16 @@ pub(crate) struct Barrier {
 pub(crate) struct Listen {
     /// The socket.
     pub socket: SocketId,
+}
+
+/// Has a socket get events to rooms in another encoding from now on.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetEncoding {
+    /// The socket.
+    pub(crate) socket: SocketId,
+    /// The encoding.
+    pub(crate) encoding: Encoding,
 }
 
 /// An ack of a socket for an event to many. If it was not asked, or has answered already, the reply is
