@@ -99,16 +99,28 @@ impl Socket {
 
     /// Starts the handlers of a turn, in order. Each goes on by itself.
     fn start(&self, turn: &Turn, share: Option<Accepted>) {
-        let name = turn.label();
-        let share = share.map(Rc::new);
-        let mut handlers = self.handlers_of(turn, share.as_ref());
-        let Some(last) = handlers.pop() else {
-            return;
-        };
-        for running in handlers {
-            self.run(name.clone(), running, share.clone());
+        // Most events have one handler, which holds the share alone.
+        if self.0.definition.filters.is_empty() {
+            let mut handlers = self.handlers_of(turn, None);
+            return match handlers.pop() {
+                Some(only) if handlers.is_empty() => self.run(turn.label(), only, share),
+                Some(last) => {
+                    handlers.push(last);
+                    self.run_all(turn, handlers, share.map(Rc::new).as_ref());
+                }
+                None => {}
+            };
         }
-        self.run(name, last, share);
+        let share = share.map(Rc::new);
+        let handlers = self.handlers_of(turn, share.as_ref());
+        self.run_all(turn, handlers, share.as_ref());
+    }
+
+    /// Runs handlers that hold one share together.
+    fn run_all(&self, turn: &Turn, handlers: Handlers, share: Option<&Rc<Accepted>>) {
+        for running in handlers {
+            self.run(turn.label(), running, share.cloned());
+        }
     }
 
     /// Runs the waiting turns one after another, until one has to wait.
@@ -153,8 +165,8 @@ impl Socket {
         });
     }
 
-    /// Runs a handler: now, and as a task if it waits.
-    fn run(&self, name: Label, running: Running, share: Option<Rc<Accepted>>) {
+    /// Runs a handler: now, and as a task if it waits. It holds its share of the client's input until it is done.
+    fn run<S: 'static>(&self, name: Label, running: Running, share: S) {
         let mut guarded = Guarded::new(self, name, running);
         if guarded.poll_now().is_pending() {
             let costs = self.0.handle.intake().accept(HANDLER_BYTES);
@@ -296,7 +308,7 @@ impl Socket {
             Vec::new()
         });
         for running in handlers {
-            self.run(Label::Life("disconnecting"), running, None);
+            self.run(Label::Life("disconnecting"), running, ());
         }
     }
 
