@@ -21,7 +21,7 @@ struct Stage {
 
 /// Does what a client asks for, and tells it its rooms afterwards.
 async fn obey(all: &Namespace, socket: Socket, event: Event) {
-    // In one turn: what is asked first happens first, whoever asks.
+    // In one turn: what is asked first happens first, from any thread.
     match event.name() {
         "rooms" => {}
         "put-in-and-leave" => {

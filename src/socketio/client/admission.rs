@@ -147,7 +147,7 @@ impl Client {
     }
 
     /// Takes the outcome of an admission that had to wait.
-    pub(super) fn settle(&mut self, id: SocketId, outcome: Outcome, _: &SessionHandle) {
+    pub(super) fn settle(&mut self, id: SocketId, outcome: Outcome) {
         let is_it = |joined: &Joined| matches!(joined, Joined::Admitting(_)) && joined.id() == id;
         let found = self.joined.iter().find(|(_, joined)| is_it(joined)).map(|(name, _)| name.clone());
         if let Some(Joined::Admitting(admitting)) = found.and_then(|name| self.joined.remove(&name)) {

@@ -324,9 +324,9 @@ impl Carried for Client {
         self.let_go();
     }
 
-    fn woken(&mut self, handle: &SessionHandle) {
+    fn woken(&mut self, _: &SessionHandle) {
         for (id, outcome) in self.inbox.take() {
-            self.settle(id, outcome, handle);
+            self.settle(id, outcome);
         }
         self.let_go();
     }

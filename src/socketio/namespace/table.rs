@@ -105,7 +105,7 @@ struct Entered {
     definition: Arc<Definition>,
     /// The number of the namespace.
     number: u64,
-    /// Whom to tell that the namespace is new.
+    /// The hooks to call if the namespace is new.
     on_new: Vec<Arc<OnNew>>,
 }
 

@@ -59,7 +59,7 @@ impl Awaited {
         self.waiting.replace(other.waiting.take());
     }
 
-    /// Forgets all: those who wait learn that the client has left.
+    /// Forgets all: each [`Answer`] that waits learns that the client has left.
     pub(super) fn forget_all(&self) {
         drop(self.waiting.take());
     }

@@ -21,7 +21,7 @@ pub(crate) enum NotCalled {
 /// Calls a handler with an event.
 pub(crate) type Call = dyn Fn(&Socket, &Event) -> Result<Running, NotCalled>;
 
-/// The same for handlers of a namespace, which all workers share.
+/// Calls a handler of a namespace, which all workers share, with an event.
 pub(crate) type SharedCall = dyn Fn(&Socket, &Event) -> Result<Running, NotCalled> + Send + Sync;
 
 /// Calls a handler of a socket's life: `None` if the socket has another type of data.

@@ -76,7 +76,7 @@ impl Local {
         (any, named)
     }
 
-    /// Those who are told of events to the client.
+    /// The listeners of events to the client.
     pub(super) fn outgoing(&self) -> Vec<Rc<Outgoing>> {
         let tables = self.tables.borrow();
         let all = tables.iter().flat_map(|tables| &tables.outgoing);

@@ -60,7 +60,7 @@ impl<T: Send + Sync + 'static> SocketData for T {}
 /// Keeps a namespace of a dynamic one until it is dropped.
 pub(crate) type Keeper = Arc<dyn Any + Send + Sync>;
 
-/// What the room server keeps of a socket for those who look at it from elsewhere, and for recovery.
+/// What the room server keeps of a socket for look-ups from other threads, and for recovery.
 pub(crate) struct SocketInfo {
     pub(crate) handshake: Handshake,
     pub(crate) data: Data,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What the server keeps of a socket, such as its handshake and its data. The room server stores it without
-/// looking at it, gives it to whoever looks the socket up, and gives it back when the socket is recovered.
+/// looking at it, gives it to each look-up of the socket, and gives it back when the socket is recovered.
 pub(crate) type Info = Arc<dyn Any + Send + Sync>;
 
 /// Adds a socket to a namespace.
