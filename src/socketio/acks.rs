@@ -82,8 +82,9 @@ impl<T> AckStream<T> {
                 self.asked += asked;
                 self.unknown = self.unknown.saturating_sub(1);
             }
+            Some(Answered::ExpectingElsewhere(asked)) => self.asked += asked,
             Some(Answered::Of { .. } | Answered::Missing { .. }) => self.settled += 1,
-            None => {}
+            Some(Answered::SilentServers(_)) | None => {}
         }
         Poll::Ready(answered)
     }
@@ -118,7 +119,9 @@ impl<T: DeserializeOwned> Stream for AckStream<T> {
         loop {
             let (sid, ack) = match ready!(self.poll_answered(cx)) {
                 None => return Poll::Ready(None),
-                Some(Answered::Expecting(_)) => continue,
+                Some(
+                    Answered::Expecting(_) | Answered::ExpectingElsewhere(_) | Answered::SilentServers(_),
+                ) => continue,
                 Some(Answered::Of { sid, args }) => (sid, args.decode_answer().map_err(AckError::BadAnswer)),
                 Some(Answered::Missing { sid, why: NoAck::TimedOut }) => (sid, Err(AckError::Timeout)),
                 Some(Answered::Missing { sid, why: NoAck::Left }) => (sid, Err(AckError::Disconnected)),

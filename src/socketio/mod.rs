@@ -140,8 +140,10 @@ pub use bytestring::ByteString;
 
 mod accept;
 mod acks;
+mod adapter;
 mod carrier;
 mod client;
+mod cluster;
 mod cookie;
 mod deflating;
 mod desk;

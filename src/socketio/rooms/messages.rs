@@ -9,12 +9,13 @@ use crate::protocol::socketio::Args;
 
 pub(crate) use self::{
     emission::{BARE, EVENTS, Emission},
-    emits::{Answered, Emit, EmitWithAck, Guarantee, NoAck, Target},
+    emits::{Emit, EmitWithAck, Guarantee},
     outside::{DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound},
     sockets::{
         Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover, SetEncoding,
     },
 };
+pub(crate) use super::super::cluster::{Answered, NoAck, Target};
 
 mod emission;
 mod emits;

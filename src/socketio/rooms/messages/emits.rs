@@ -6,7 +6,11 @@ use actix::Message;
 use bytestring::ByteString;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{connection::Accepted, protocol::socketio::Args};
+use crate::{
+    connection::Accepted,
+    protocol::socketio::Args,
+    socketio::cluster::{Answered, Target},
+};
 
 /// Emits an event to many sockets.
 #[derive(Debug, Message)]
@@ -38,15 +42,6 @@ pub(crate) enum Guarantee {
     Volatile,
 }
 
-/// Selects sockets of a namespace. A sid is a room name too, of the room with only that socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// Sockets in any of these rooms; all sockets if empty.
-    pub to: Vec<ByteString>,
-    /// Except sockets in any of these rooms.
-    pub except: Vec<ByteString>,
-}
-
 /// Emits an event to many sockets and asks each for an ack.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -58,34 +53,4 @@ pub(crate) struct EmitWithAck {
     /// Receives first [`Answered::Expecting`], then one item for each socket that was asked, and is closed after
     /// the last. If the receiver is dropped, the room server stops waiting.
     pub answers: UnboundedSender<Answered>,
-}
-
-/// What becomes known of the acks of an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
-    /// The number of sockets that were asked.
-    Expecting(usize),
-    /// The ack of a socket.
-    Of {
-        /// The sid of the socket.
-        sid: ByteString,
-        /// The ack's arguments.
-        args: Args,
-    },
-    /// A socket will not ack.
-    Missing {
-        /// The sid of the socket.
-        sid: ByteString,
-        /// Why it will not.
-        why: NoAck,
-    },
-}
-
-/// Why there is no ack of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoAck {
-    /// It did not ack in time, or the room server has failed meanwhile.
-    TimedOut,
-    /// It has left the namespace.
-    Left,
 }

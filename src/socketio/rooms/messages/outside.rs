@@ -5,7 +5,8 @@ use actix::Message;
 use bytestring::ByteString;
 use tokio::sync::oneshot;
 
-use super::{emits::Target, sockets::Info};
+use super::sockets::Info;
+use crate::socketio::cluster::Target;
 
 /// Asks which sockets there are.
 #[derive(Debug, Message)]
