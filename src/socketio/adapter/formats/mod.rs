@@ -17,6 +17,8 @@ mod fields;
 pub(crate) mod sessions;
 pub(crate) mod sharded;
 pub(crate) mod streams;
+#[cfg(feature = "testing")]
+pub mod trial;
 mod value;
 
 /// A message with what stands around it.
