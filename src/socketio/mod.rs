@@ -119,11 +119,13 @@ pub use self::{
     hooks::{ConnectionError, Hooks},
     ids::{GenerateId, IdError},
     into_rooms::IntoRooms,
-    namespace::Namespace,
+    lookup::{AllRooms, Gone, Sockets},
+    namespace::{Namespace, SERVER_ANSWER_TIMEOUT, ServerEmitError},
     origins::{Cors, Origins},
-    remote::{Gone, RemoteSocket},
+    remote::RemoteSocket,
     request::Request,
     server::{Builder, Recovery, Server},
+    server_event::{ServerAnswers, ServerEvent},
     settings::SettingsError,
     socket::{
         Ack, Answer, Event, EventError, EventHandler, Handshake, Joining, Listener, NotJoined, Reason,
@@ -157,6 +159,7 @@ mod hooks;
 mod ids;
 mod into_rooms;
 mod link;
+mod lookup;
 mod namespace;
 mod origins;
 mod registry;
@@ -165,8 +168,10 @@ mod request;
 mod requests;
 mod rooms;
 mod server;
+mod server_event;
 mod session;
 mod settings;
+mod shown;
 mod socket;
 mod transport;
 

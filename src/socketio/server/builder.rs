@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Server, Shared, server_side::Listeners};
+use super::{Server, Shared};
 use crate::{
     config::{NetworkError, Switch},
     connection::{Budget, rate::RateLimit},
@@ -385,7 +385,7 @@ impl Builder {
 
     /// Makes the server on an engine that exists.
     pub(super) fn on(self, engine: Arc<Engine>) -> Server {
-        let table = Arc::new(Table::new(self.children));
+        let table = Arc::new(Table::new(self.children, !engine.settings.rooms.recovery.window.is_zero()));
         Server(Arc::new(Shared {
             rate: engine.settings.rate,
             core: Core { engine, table },
@@ -394,7 +394,6 @@ impl Builder {
             limits: self.limits,
             skips_admission: self.skips_admission,
             max_namespaces: self.max_namespaces,
-            server_side: Listeners::default(),
         }))
     }
 }
