@@ -111,6 +111,10 @@ use crate::{
     domain::SocketId,
 };
 
+#[cfg(feature = "redis")]
+pub use self::adapter::settings::{KeepSessions, RedisFormat, SubscriptionMode};
+#[cfg(feature = "redis")]
+pub use self::redis_options::Redis;
 pub use self::{
     acks::{AckError, AckStream, MissingAcks},
     cookie::{Cookie, CookieError, SameSite},
@@ -119,11 +123,13 @@ pub use self::{
     hooks::{ConnectionError, Hooks},
     ids::{GenerateId, IdError},
     into_rooms::IntoRooms,
-    namespace::Namespace,
+    lookup::{AllRooms, Gone, Sockets},
+    namespace::{Namespace, SERVER_ANSWER_TIMEOUT, ServerEmitError},
     origins::{Cors, Origins},
-    remote::{Gone, RemoteSocket},
+    remote::RemoteSocket,
     request::Request,
     server::{Builder, Recovery, Server},
+    server_event::{ServerAnswers, ServerEvent},
     settings::SettingsError,
     socket::{
         Ack, Answer, Event, EventError, EventHandler, Handshake, Joining, Listener, NotJoined, Reason,
@@ -132,7 +138,7 @@ pub use self::{
     transport::Transport,
 };
 pub use crate::{
-    config::{AllowedOrigin, NetworkError, OriginError},
+    config::{AllowedOrigin, NetworkError, OriginError, RedisUrlError},
     protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Value},
 };
 pub use bytes::Bytes;
@@ -157,16 +163,20 @@ mod hooks;
 mod ids;
 mod into_rooms;
 mod link;
+mod lookup;
 mod namespace;
 mod origins;
+mod redis_options;
 mod registry;
 mod remote;
 mod request;
 mod requests;
 mod rooms;
 mod server;
+mod server_event;
 mod session;
 mod settings;
+mod shown;
 mod socket;
 mod transport;
 

@@ -31,7 +31,12 @@ use self::{
     rooms::{Entering, Leaving},
     turns::Turns,
 };
-pub(crate) use self::{definition::Definition, program::seat, turns::Turn};
+pub(crate) use self::{
+    definition::Definition,
+    program::seat,
+    shared_data::{SharedData, from_json},
+    turns::Turn,
+};
 use super::{Refusal, Transport, desk::Desk, handle::SessionHandle, rooms::messages::Recovered};
 use crate::{domain::SocketId, protocol::socketio::ServerPacket};
 
@@ -47,6 +52,7 @@ mod local;
 mod program;
 mod reason;
 mod rooms;
+mod shared_data;
 mod turns;
 
 /// The data of a socket, whatever its type.
@@ -64,11 +70,21 @@ pub(crate) type Keeper = Arc<dyn Any + Send + Sync>;
 pub(crate) struct SocketInfo {
     pub(crate) handshake: Handshake,
     pub(crate) data: Data,
+    /// How other servers see the data, if they do.
+    shared_data: Option<SharedData>,
     /// A lost socket keeps its namespace as long as its client may come back.
     keeper: Mutex<Option<Keeper>>,
 }
 
 impl SocketInfo {
+    /// The data as other servers see it: JSON, `{}` if the namespace does not share its data.
+    pub(crate) fn data_json(&self) -> ByteString {
+        match &self.shared_data {
+            Some(shared) => shared.show(&self.data),
+            None => ByteString::from_static("{}"),
+        }
+    }
+
     /// The socket has left for good: it does not keep its namespace any more.
     fn let_namespace_go(&self) {
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();

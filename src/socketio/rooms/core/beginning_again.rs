@@ -72,7 +72,9 @@ impl SocketRooms {
             | Request::EmitWithAck(_)
             | Request::Answer(_)
             | Request::Look(_)
-            | Request::LookRooms(_) => Lost::Nothing,
+            | Request::LookRooms(_)
+            | Request::TellServers(_)
+            | Request::CountServers(_) => Lost::Nothing,
         }
     }
 

@@ -8,8 +8,9 @@ use crate::{
     broadcast::{Delivery, ForFanOut},
     domain::{MemberId, WorkerId},
     socketio::rooms::messages::{
-        Answer, Barrier, Connect, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany, EnterRoom,
-        Listen, Look, LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace, SetEncoding,
+        Answer, Barrier, Connect, CountServers, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany,
+        EnterRoom, Listen, Look, LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace, SetEncoding,
+        TellServers,
     },
 };
 
@@ -63,6 +64,10 @@ pub(in crate::socketio::rooms) enum Request {
     DisconnectMany(DisconnectMany),
     /// See [`RemoveNamespace`].
     RemoveNamespace(RemoveNamespace),
+    /// See [`TellServers`].
+    TellServers(TellServers),
+    /// See [`CountServers`].
+    CountServers(CountServers),
 }
 
 macro_rules! requests {
@@ -88,7 +93,7 @@ requests!(
     EmitWithAck,
     Answer
 );
-requests!(Look, LookRooms, EnterMany, QuitMany, DisconnectMany, RemoveNamespace);
+requests!(Look, LookRooms, EnterMany, QuitMany, DisconnectMany, RemoveNamespace, TellServers, CountServers);
 
 /// What the rooms want done, in order.
 #[derive(Debug)]

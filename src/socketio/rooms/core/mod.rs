@@ -131,6 +131,8 @@ impl SocketRooms {
             Request::QuitMany(quit) => self.quit_many(quit),
             Request::DisconnectMany(disconnect) => self.disconnect_many(&disconnect),
             Request::RemoveNamespace(remove) => self.remove_namespace(&remove),
+            Request::TellServers(tell) => outside::tell_servers(tell),
+            Request::CountServers(count) => outside::count_servers(count),
         }
     }
 
@@ -231,7 +233,7 @@ impl SocketRooms {
 
     /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.
     fn emit(&mut self, emit: Emit) {
-        let Emit { namespace: name, target, args, guarantee, compress, accepted } = emit;
+        let Emit { namespace: name, target, args, guarantee, compress, accepted, .. } = emit;
         // Without sockets, and lost ones that can be recovered, there is nothing to do.
         let Some(id) = self.namespaces.find(&name) else {
             return;
