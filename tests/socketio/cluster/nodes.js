@@ -46,8 +46,9 @@ export async function startNode(redis, format, kind, options = {}) {
       clients.add(client);
       const heard = [];
       client.onAny((...event) => {
-        if (event[0] === 'question') return event.at(-1)(`${kind} ${client.id} ${event[1]}`);
-        return heard.push(event);
+        if (event[0] !== 'question') return heard.push(event);
+        // A text is answered with one that says whose it is, any other value with itself.
+        return event.at(-1)(typeof event[1] === 'string' ? `${kind} ${client.id} ${event[1]}` : event[1]);
       });
       await next(client, 'connect');
       // Its server has done what it does for a new client.

@@ -165,8 +165,8 @@ for (const format of ['classic', 'sharded', 'streams']) {
         const guest = await nodes[0].enter(`guest ${kind}`);
         await settled(redis, format, `guest ${kind}`, [guest]);
         const one = 'const [one] = await io.in($0).fetchSockets(); if (!one) throw new Error("not found");';
-        const answer = await node.run(`${one} return one.timeout(2000).emitWithAck("question", 5)`, guest.id);
-        assert.equal(answer, `${OURS} ${guest.id} 5`);
+        const answer = await node.run(`${one} return one.timeout(2000).emitWithAck("question", "five")`, guest.id);
+        assert.equal(answer, `${OURS} ${guest.id} five`);
         assert.equal(await node.run(`${one} return one.handshake.query.room`, guest.id), `guest ${kind}`);
         await node.run(`${one} one.join(["x", "y"]); one.leave("x"); one.emit("seen", $1)`, guest.id, 9);
         await until('the event', () => guest.heard.length > 0);
