@@ -118,6 +118,10 @@ use crate::{
     domain::SocketId,
 };
 
+#[cfg(feature = "redis")]
+pub use self::adapter::settings::{KeepSessions, RedisFormat, SubscriptionMode};
+#[cfg(feature = "redis")]
+pub use self::redis_options::Redis;
 pub use self::{
     acks::{AckError, AckStream, MissingAcks},
     cookie::{Cookie, CookieError, SameSite},
@@ -141,7 +145,7 @@ pub use self::{
     transport::Transport,
 };
 pub use crate::{
-    config::{AllowedOrigin, NetworkError, OriginError},
+    config::{AllowedOrigin, NetworkError, OriginError, RedisUrlError},
     protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Value},
 };
 pub use bytes::Bytes;
@@ -169,6 +173,7 @@ mod link;
 mod lookup;
 mod namespace;
 mod origins;
+mod redis_options;
 mod registry;
 mod remote;
 mod request;

@@ -14,6 +14,7 @@ use crate::{
         door::Policy,
         engine::Engine,
         namespace::{Bounds, Core, Table},
+        redis_options::Redis,
         settings::{self, EngineSettings, SettingsError},
     },
 };
@@ -43,6 +44,7 @@ pub struct Builder {
     skips_admission: bool,
     max_namespaces: usize,
     metrics: Option<Arc<Metrics>>,
+    pub(super) redis: Option<Redis>,
 }
 
 /// Connection state recovery: a client that was lost and comes back in time has its id, its data, its rooms, and the events
@@ -85,6 +87,7 @@ impl Default for Builder {
             skips_admission: true,
             max_namespaces: MAX_NAMESPACES,
             metrics: None,
+            redis: None,
         }
     }
 }
@@ -377,6 +380,7 @@ impl Builder {
         settings::number("max_child_namespaces", self.children.max_children, 1..=MAX_CHILDREN * 100)?;
         settings::number("max_namespaces_per_client", self.max_namespaces, 1..=1_000_000)?;
         settings::number("max_attachments", self.limits.attachments, 0..=1_000_000)?;
+        self.redis.as_ref().map(Redis::check).transpose()?;
         let metrics = self.metrics.clone().unwrap_or_default();
         // A quarter for input that is not dealt with, as the program has it.
         let budget = Budget::with(self.memory, self.memory / 4);

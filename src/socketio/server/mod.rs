@@ -27,6 +27,8 @@ mod builder;
 mod on_connect;
 #[cfg(feature = "program")]
 mod program;
+#[cfg(feature = "redis")]
+mod redis;
 mod server_side;
 
 /// A Socket.IO server: its namespaces, and the sessions of its clients on all worker threads. Clones are cheap and are one

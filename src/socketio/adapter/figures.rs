@@ -1,0 +1,22 @@
+//! Counters of the adapter.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// What the adapter counts. The core counts `junk` and `only_here`, the thread with the connections all else.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Whether Redis can be reached.
+    pub(crate) is_up: AtomicBool,
+    /// Publications and entries that Redis has taken.
+    pub(crate) published: AtomicU64,
+    /// Publications and entries that were heard, this server's own too.
+    pub(crate) heard: AtomicU64,
+    /// Publications, entries and keys that Redis has refused.
+    pub(crate) refused: AtomicU64,
+    /// How often the connections were lost, or given up.
+    pub(crate) losses: AtomicU64,
+    /// Bodies that are not messages.
+    pub(crate) junk: AtomicU64,
+    /// Events that only this server's sockets got, because Redis was away.
+    pub(crate) only_here: AtomicU64,
+}
