@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
-use echoroom::socketio::{EncodeError, Handshake, Namespace, Server, ServerEmitError, Socket};
+use echoroom::socketio::{ByteString, EncodeError, Handshake, Namespace, Server, ServerEmitError, Socket};
 use serde_json::{Value, json};
 
 use super::{EACH, Peer, Told};
@@ -32,7 +32,8 @@ async fn sockets_and_rooms_are_looked_up_as_on_several_servers() {
         let tea = tea(&io).share_data();
         let server = serve(&io, 2);
         let mut peer = Peer::open(&server, by).await;
-        peer.join(r#"/tea,{"word":"hot"}"#).await;
+        peer.send(r#"0/tea,{"word":"hot"}"#).await;
+        assert!(peer.next().await.starts_with("0/tea,{"));
         peer.expect(r#"2/tea,["say","cold"]"#, r#"2/tea,["said"]"#).await;
         let sockets = soon("sockets", tea.fetch_sockets()).await.expect("a reply");
         assert_eq!((sockets.len(), sockets.missing_servers()), (1, 0));
@@ -69,7 +70,7 @@ async fn a_room_with_the_id_of_a_socket_is_there_once() {
     let sockets = soon("sockets", tea.fetch_sockets()).await.expect("a reply");
     let [first, second] = [0, 1].map(|at| sockets[at].id().to_owned());
     sockets[1].join(&first);
-    let mut ids = vec![first.into(), second.into(), "pot".into()];
+    let mut ids: Vec<ByteString> = vec![first.into(), second.into(), "pot".into()];
     ids.sort();
     assert_eq!(soon("rooms", tea.all_rooms()).await.expect("a reply").rooms, ids);
 }
