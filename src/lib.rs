@@ -56,6 +56,8 @@ mod metrics;
 mod nodes;
 mod parts;
 mod protocol;
+#[cfg(feature = "redis")]
+mod redis_client;
 #[cfg(feature = "program")]
 mod routes;
 #[cfg(feature = "program")]

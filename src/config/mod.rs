@@ -8,6 +8,7 @@ pub use self::{
     node_name::{NodeName, NodeNameError},
     origin::{AllowedOrigin, OriginError},
     per_address::PerAddress,
+    redis_url::{Place, RedisUrl, RedisUrlError},
     switch::Switch,
     timer::LONGEST_TIMER_MILLIS,
 };
@@ -17,6 +18,7 @@ mod network;
 mod node_name;
 mod origin;
 pub mod per_address;
+mod redis_url;
 #[cfg(feature = "program")]
 mod settings;
 mod switch;

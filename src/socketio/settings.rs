@@ -12,7 +12,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    config::{LONGEST_TIMER_MILLIS, NodeName, Switch},
+    config::{LONGEST_TIMER_MILLIS, NodeName, RedisUrlError, Switch},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},
 };
 
@@ -122,6 +122,9 @@ pub enum SettingsError {
     /// The path has a character that no client would send, or a pattern, which the routes of actix-web know.
     #[error("path is {0:?}: letters and digits of ASCII, and -._~!$&'()*+,;=:@/ are needed")]
     Path(String),
+    /// The thread for Redis cannot be started.
+    #[error("redis: {0}")]
+    Adapter(String),
     /// No transport is on.
     #[error("transports is empty: clients need one")]
     NoTransport,
@@ -137,6 +140,19 @@ pub enum SettingsError {
     /// A method or header of CORS is not a token (RFC 9110, section 5.6.2).
     #[error("cors: {0:?} is not the name of a method or header")]
     Cors(String),
+    /// The address of Redis is not one.
+    #[error("redis: {0}")]
+    RedisUrl(#[from] RedisUrlError),
+    /// A name is empty, or too long.
+    #[error("{setting} has {bytes} bytes: 1 to {most} are needed")]
+    Name {
+        /// The setting.
+        setting: &'static str,
+        /// The length of its value.
+        bytes: usize,
+        /// The longest.
+        most: usize,
+    },
 }
 
 impl EngineSettings {

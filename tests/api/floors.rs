@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 10] = [
     &["broadcast", "web"],
     &["connection"],
     &["nodes"],
-    &["journal"],
+    &["journal", "redis_client"],
     &["domain", "protocol", "config", "metrics", "parts"],
     &["logging"],
 ];

@@ -30,12 +30,13 @@ pub use self::{
     operation::Operation,
     origins::Origins,
     rates::Rates,
-    redis_url::{Place, RedisUrl},
     rooms::Rooms,
     socketio::SocketIo,
     values::{ByteSize, Period, PeriodOrOff},
 };
-use super::{AllowedHost, AllowedOrigin, LONGEST_TIMER_MILLIS, Network, NodeName, PerAddress, Switch};
+use super::{
+    AllowedHost, AllowedOrigin, LONGEST_TIMER_MILLIS, Network, NodeName, PerAddress, RedisUrl, Switch,
+};
 
 mod admission;
 pub mod check;
@@ -55,7 +56,6 @@ mod origins;
 mod range;
 mod rates;
 mod reading;
-mod redis_url;
 mod rooms;
 mod socketio;
 pub mod socketio_path;

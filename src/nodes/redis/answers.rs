@@ -14,6 +14,7 @@ use crate::{
         commands::{Answer, Appended, Command, Entered, Healed, Position, Refused, Relation, Stored, Swept},
         contract::Person,
     },
+    redis_client::values::refusal,
 };
 
 /// An answer that is none to its call.
@@ -25,16 +26,6 @@ pub enum BadReply {
     /// The library in Redis is of another version, or what is stored is damaged.
     #[error("Redis has answered what cannot be read: {0}")]
     Unexpected(&'static str),
-}
-
-/// The text of an error of Redis.
-pub(super) fn refusal(value: &Value) -> Option<String> {
-    match value {
-        Value::ServerError(error) => {
-            Some(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned())
-        }
-        _ => None,
-    }
 }
 
 impl From<BadReply> for JournalError {

@@ -11,7 +11,7 @@ use log::{info, warn};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    cluster::{Owners, is_down, is_moved, moved_to},
+    cluster::Owners,
     connecting::NotConnected,
     links::{Decide, Links},
     places::Places,
@@ -27,6 +27,7 @@ use crate::{
         link::{Input, Output},
     },
     parts::Supervisor,
+    redis_client::slots::{is_down, is_moved, moved_to},
 };
 
 /// How long the links may take to end.

@@ -1,34 +1,24 @@
 //! Connects to Redis: two connections to one server that is fit and has the functions.
 
-use std::time::Duration;
-
 use actix_web::rt;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, ProtocolVersion,
-    PushInfo, RedisError, Value, aio::MultiplexedConnection, io::tcp::TcpSettings,
-};
+use redis::{Client, PushInfo, RedisError, Value, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
 
 use super::{
-    answers::refusal,
     calls::{LIBRARY, call},
-    facts::{Facts, text_of},
     fitness::{Terms, Unfit, judge},
     keys::prefix,
 };
 use crate::{
-    config::{Nodes, Place, RedisAcks, RedisUrl, Switch},
+    config::{Nodes, RedisAcks, RedisUrl, Switch},
     nodes::{Bounds, Partition, commands::Command},
+    redis_client::{
+        connecting::{self, CONNECT_TIMEOUT, client_of},
+        error::ConnectError,
+        facts::Facts,
+        values::{refusal, text_of},
+    },
 };
-
-/// How long connecting may take, with all that is asked then.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long an answer may take. A later one is thrown away, so the connection is given up then.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Requests that may wait for a connection's task.
-const QUEUE: usize = 1024;
 
 /// To which Redis to connect, and how.
 #[derive(Clone, Debug)]
@@ -82,24 +72,13 @@ pub(super) struct Connected {
     pub terms: Terms,
 }
 
-/// Why there is no connection. Each is the end of a sentence that begins with the address, and shows no password.
+/// Why there is no connection that can be used. Each is the end of a sentence that begins with the address, and shows no
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotConnected {
-    /// No connection, or a broken one.
-    #[error("cannot be reached: {0}")]
-    Unreachable(String),
-    /// No answer.
-    #[error("does not answer within {} seconds", CONNECT_TIMEOUT.as_secs())]
-    Silent,
-    /// It is reading its data.
-    #[error("is still loading its data")]
-    Loading,
-    /// The address has no password, and one is needed, or it has a wrong one.
-    #[error("does not let this server in: {0}")]
-    Login(String),
-    /// It refuses a request.
-    #[error("refuses what is needed: {0}")]
-    Refused(String),
+    /// There is no connection.
+    #[error(transparent)]
+    Lost(ConnectError),
     /// The two connections are to two servers: something between chooses one for each.
     #[error("is another server for each connection: the address must be that of one Redis")]
     Several,
@@ -114,41 +93,30 @@ pub enum NotConnected {
 impl NotConnected {
     /// Whether it may be otherwise in a second without anybody's doing.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Silent | Self::Loading | Self::NoOwner)
+        use ConnectError::{Loading, Silent, Unreachable};
+        matches!(self, Self::Lost(Unreachable(_) | Silent | Loading) | Self::NoOwner)
+    }
+}
+
+impl From<ConnectError> for NotConnected {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::TooOld => Self::Unfit(Unfit::TooOld { version: "5 or older".to_owned() }),
+            error => Self::Lost(error),
+        }
     }
 }
 
 impl From<RedisError> for NotConnected {
     fn from(error: RedisError) -> Self {
-        let text = text_of_error(&error);
-        match (error.kind(), error.code().unwrap_or_default()) {
-            _ if error.is_timeout() => Self::Silent,
-            (ErrorKind::Io, _) => Self::Unreachable(text),
-            (ErrorKind::RESP3NotSupported, _) => {
-                Self::Unfit(Unfit::TooOld { version: "5 or older".to_owned() })
-            }
-            // Redis goes on at length about commands.
-            (_, "NOAUTH") => Self::Login("NOAUTH, as the address has no password".to_owned()),
-            (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS") => Self::Login(text),
-            (_, "LOADING") => Self::Loading,
-            _ => Self::Refused(text),
-        }
-    }
-}
-
-/// An error as Redis writes it, or in the words of the system.
-pub(super) fn text_of_error(error: &RedisError) -> String {
-    match (error.code(), error.detail()) {
-        (Some(code), Some(detail)) => format!("{code} {detail}"),
-        (Some(code), None) => code.to_owned(),
-        (None, _) => error.to_string(),
+        ConnectError::from(error).into()
     }
 }
 
 /// Connects, checks what is there, and loads the functions.
 pub(super) async fn connect(options: &Options) -> Result<Connected, NotConnected> {
     let connecting = connect_both(options);
-    rt::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(NotConnected::Silent))
+    rt::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(ConnectError::Silent.into()))
 }
 
 async fn connect_both(options: &Options) -> Result<Connected, NotConnected> {
@@ -158,7 +126,7 @@ async fn connect_both(options: &Options) -> Result<Connected, NotConnected> {
     let mut feed = open(&client, Line::Feed, &sender).await?;
     let facts = Facts::ask(&mut calls).await?;
     if facts.is_loading {
-        return Err(NotConnected::Loading);
+        return Err(ConnectError::Loading.into());
     }
     if facts.is_cluster && !options.is_cluster {
         return Err(Unfit::Cluster.into());
@@ -172,40 +140,13 @@ async fn connect_both(options: &Options) -> Result<Connected, NotConnected> {
     Ok(Connected { calls, feed, pushes, server: facts.server(), terms })
 }
 
-pub(super) fn client_of(url: &RedisUrl) -> Result<Client, RedisError> {
-    let address = match url.place() {
-        Place::Tcp { host, port, has_tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
-        Place::Tcp { host, port, has_tls: true } => {
-            // A program that embeds this may have chosen another one; then this does nothing.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
-        }
-        Place::Unix(path) => ConnectionAddr::Unix(path.clone()),
-    };
-    let info = address.into_connection_info()?;
-    let mut login = info.redis_settings().clone();
-    login = login.set_protocol(ProtocolVersion::RESP3).set_db(url.database().into()).set_skip_set_lib_name();
-    if let Some(user) = url.user() {
-        login = login.set_username(user);
-    }
-    if let Some(password) = url.password() {
-        login = login.set_password(password);
-    }
-    Client::open(info.set_redis_settings(login).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
-}
-
 async fn open(
     client: &Client,
     line: Line,
     pushes: &mpsc::UnboundedSender<(Line, PushInfo)>,
 ) -> Result<MultiplexedConnection, RedisError> {
     let pushes = pushes.clone();
-    let config = AsyncConnectionConfig::new()
-        .set_response_timeout(Some(ANSWER_TIMEOUT))
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_pipeline_buffer_size(QUEUE)
-        .set_push_sender(move |push| pushes.send((line, push)));
-    client.get_multiplexed_async_connection_with_config(&config).await
+    connecting::open(client, move |push| pushes.send((line, push))).await
 }
 
 /// Loads the functions, unless they are there.
@@ -239,7 +180,7 @@ async fn check_rights(
     let mut answers = calls.send_packed_commands(&function, 0, 1).await?;
     answers.extend(feed.send_packed_commands(&subscription, 0, 2).await?);
     match answers.iter().filter_map(refusal).find(|text| text.starts_with("NOPERM")) {
-        Some(text) => Err(NotConnected::Refused(text)),
+        Some(text) => Err(ConnectError::Refused(text).into()),
         None => Ok(()),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::facts::Facts;
-use crate::config::{Key, RedisAcks};
+use crate::{
+    config::{Key, RedisAcks},
+    redis_client::facts::Facts,
+};
 
 /// The oldest version of Redis that has functions and channels of shards.
 const OLDEST: (u32, u32) = (7, 0);

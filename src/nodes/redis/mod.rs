@@ -4,7 +4,7 @@
 //! - [`calls`], [`answers`], [`publications`], [`pages`], [`listing`]: what is asked, answered and published, as bytes, with
 //!   [`records`], [`users`] and [`keys`] for its parts. `functions/` has the functions themselves.
 //! - [`connecting`]: connects, checks what is there, and loads the functions.
-//! - [`facts`]: what a Redis tells of itself. [`fitness`]: whether it is fit to have rooms, and what it promises.
+//! - [`fitness`]: whether a Redis is fit to have rooms, and what it promises.
 //! - [`start`]: the check at a start. [`namesakes`]: whether the name of a node is taken.
 //! - [`moving`]: brings rooms from the journal of a server, and back.
 //! - [`traffic`]: two open connections: calls, subscriptions, pings.
@@ -18,7 +18,6 @@ mod calls;
 mod carrying;
 mod cluster;
 pub(crate) mod connecting;
-mod facts;
 pub(crate) mod fitness;
 mod keys;
 pub(crate) mod link_thread;

@@ -2,11 +2,11 @@
 
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
-use super::{
-    facts::text_of,
-    keys::{channel_of_node, key_of_leases, prefix},
+use super::keys::{channel_of_node, key_of_leases, prefix};
+use crate::{
+    nodes::{NodeName, NodeUid, Partition},
+    redis_client::values::text_of,
 };
-use crate::nodes::{NodeName, NodeUid, Partition};
 
 /// The node of this name that is alive, if there is one: its channel is subscribed to, and its lease runs. Redis closes
 /// the connections of a process that has crashed at once, so that it can start again; the connections of a machine

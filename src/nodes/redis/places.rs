@@ -8,17 +8,13 @@ use std::{
 use actix_web::rt;
 
 use super::{cluster::Owners, connecting::NotConnected};
-use crate::config::RedisUrl;
+use crate::{config::RedisUrl, redis_client::pauses::Pauses};
 
 /// First pause between two attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longer than this behind the last attempt, pauses begin anew. Connections that are lost as soon as they are open are so
-/// opened ever more slowly, too.
-const QUIET: Duration = Duration::from_secs(5);
 
 type Looking = Pin<Box<dyn Future<Output = Result<Owners, NotConnected>>>>;
 
@@ -33,18 +29,16 @@ pub(super) struct Places {
     looking: Option<Looking>,
     /// How often was looked, so that another server is asked first each time.
     looks: usize,
-    looked_at: Option<Instant>,
-    pause: Duration,
+    pauses: Pauses,
 }
 
 impl Places {
     /// Looks for the Redis at `url`, or for the masters of the Redis Cluster that has these servers, without a pause
     /// before the first attempt.
     pub(super) fn new(url: RedisUrl, cluster: Option<Vec<RedisUrl>>) -> Self {
-        let pause = Duration::ZERO;
-        let mut places = Self { url, cluster, hint: None, looking: None, looks: 0, looked_at: None, pause };
+        let pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut places = Self { url, cluster, hint: None, looking: None, looks: 0, pauses };
         places.look();
-        places.pause = FIRST_PAUSE;
         places
     }
 
@@ -53,12 +47,7 @@ impl Places {
         if self.looking.is_some() {
             return;
         }
-        let now = Instant::now();
-        if self.looked_at.replace(now).is_some_and(|at| now > at + QUIET) {
-            self.pause = FIRST_PAUSE;
-        }
-        let (pause, candidates) = (shortened(self.pause), self.candidates());
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let (pause, candidates) = (self.pauses.next(Instant::now()), self.candidates());
         let url = self.cluster.is_none().then(|| self.url.clone());
         self.looking = Some(Box::pin(async move {
             rt::time::sleep(pause).await;
@@ -113,23 +102,9 @@ pub(super) async fn ask(servers: &[RedisUrl]) -> Result<Owners, NotConnected> {
     Err(why)
 }
 
-/// Between half of a pause and all of it, so that nodes do not come back all at once.
-fn shortened(pause: Duration) -> Duration {
-    let random = getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
-    pause.mul_f64(0.5 + random / 2.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pause_is_shortened_by_half_at_most() {
-        for _ in 0..1000 {
-            let pause = shortened(LONGEST_PAUSE);
-            assert!(pause >= LONGEST_PAUSE / 2 && pause <= LONGEST_PAUSE, "{pause:?}");
-        }
-    }
 
     #[test]
     fn each_attempt_asks_all_servers_and_another_one_first_unless_one_knows_better() {

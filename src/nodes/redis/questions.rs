@@ -3,10 +3,10 @@
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::oneshot;
 
-use super::answers::refusal;
 use crate::{
     journal::{JournalError, Pending},
     nodes::Partition,
+    redis_client::values::refusal,
 };
 
 /// What is done with the answers, or with the reason why there are none.

@@ -17,10 +17,9 @@ use log::{error, warn};
 use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
-    answers::{answer, refusal},
+    answers::answer,
     calls::call,
-    cluster::{is_down, is_moved},
-    connecting::{ANSWER_TIMEOUT, Connected, Line, Pushes, text_of_error},
+    connecting::{Connected, Line, Pushes},
     keys::{channel_of, channel_of_node, partition_of_node},
     publications::Publications,
     questions::Question,
@@ -33,6 +32,11 @@ use crate::{
         commands::{Answer, Appended, Command, Refused},
         contract::Away,
         link::{CallId, Input},
+    },
+    redis_client::{
+        error::{CLOSED, text_of_error, words_of_loss},
+        slots::{is_down, is_moved},
+        values::refusal,
     },
 };
 
@@ -276,7 +280,7 @@ impl Traffic {
     fn take(&mut self, event: Event, inputs: &mut Vec<Input>) -> Result<(), Away> {
         match event {
             Event::Pushed(_, PushInfo { kind: PushKind::Disconnection, .. }) | Event::Over => {
-                Err(Away("Redis has closed the connection".to_owned()))
+                Err(Away(CLOSED.to_owned()))
             }
             Event::Pushed(line, push) => {
                 self.hear(line);
@@ -424,11 +428,5 @@ fn is_for_another_connection(text: &str) -> bool {
 }
 
 fn away(error: &RedisError) -> Away {
-    Away(if error.is_timeout() {
-        format!("Redis has not answered within {} seconds", ANSWER_TIMEOUT.as_secs())
-    } else if error.is_connection_dropped() {
-        "Redis has closed the connection".to_owned()
-    } else {
-        format!("the connection to Redis is broken: {}", text_of_error(error))
-    })
+    Away(words_of_loss(error))
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Server, Shared, server_side::Listeners};
+use super::{Server, Shared};
 use crate::{
     config::{NetworkError, Switch},
     connection::{Budget, rate::RateLimit},
@@ -14,6 +14,7 @@ use crate::{
         door::Policy,
         engine::Engine,
         namespace::{Bounds, Core, Table},
+        redis_options::Redis,
         settings::{self, EngineSettings, SettingsError},
     },
 };
@@ -43,6 +44,7 @@ pub struct Builder {
     skips_admission: bool,
     max_namespaces: usize,
     metrics: Option<Arc<Metrics>>,
+    pub(super) redis: Option<Redis>,
 }
 
 /// Connection state recovery: a client that was lost and comes back in time has its id, its data, its rooms, and the events
@@ -85,6 +87,7 @@ impl Default for Builder {
             skips_admission: true,
             max_namespaces: MAX_NAMESPACES,
             metrics: None,
+            redis: None,
         }
     }
 }
@@ -353,7 +356,7 @@ impl Builder {
     /// A setting is wrong, alone or with another one. The message names it.
     pub fn try_build(self) -> Result<Server, SettingsError> {
         let engine = self.engine()?;
-        Ok(self.on(engine))
+        self.on(engine)
     }
 
     /// Makes a server of Engine.IO sessions without Socket.IO on them. Settings of Socket.IO have no effect.
@@ -377,6 +380,7 @@ impl Builder {
         settings::number("max_child_namespaces", self.children.max_children, 1..=MAX_CHILDREN * 100)?;
         settings::number("max_namespaces_per_client", self.max_namespaces, 1..=1_000_000)?;
         settings::number("max_attachments", self.limits.attachments, 0..=1_000_000)?;
+        self.redis.as_ref().map(Redis::check).transpose()?;
         let metrics = self.metrics.clone().unwrap_or_default();
         // A quarter for input that is not dealt with, as the program has it.
         let budget = Budget::with(self.memory, self.memory / 4);
@@ -384,9 +388,18 @@ impl Builder {
     }
 
     /// Makes the server on an engine that exists.
-    pub(super) fn on(self, engine: Arc<Engine>) -> Server {
-        let table = Arc::new(Table::new(self.children));
-        Server(Arc::new(Shared {
+    ///
+    /// # Errors
+    /// A setting of Redis is wrong, or the system cannot start the thread for it.
+    pub(super) fn on(self, engine: Arc<Engine>) -> Result<Server, SettingsError> {
+        let table = Arc::new(Table::new(self.children, !engine.settings.rooms.recovery.window.is_zero()));
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            let (settings, options) = redis.check()?;
+            let started = crate::socketio::adapter::start::start(settings, options, &engine, &table);
+            started.map_err(|error| SettingsError::Adapter(error.to_string()))?;
+        }
+        Ok(Server(Arc::new(Shared {
             rate: engine.settings.rate,
             core: Core { engine, table },
             policy: self.policy,
@@ -394,7 +407,6 @@ impl Builder {
             limits: self.limits,
             skips_admission: self.skips_admission,
             max_namespaces: self.max_namespaces,
-            server_side: Listeners::default(),
-        }))
+        })))
     }
 }

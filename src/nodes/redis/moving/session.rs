@@ -8,7 +8,7 @@ use super::{
     super::{
         answers::{BadReply, answer, array, groups, list, number_of, text},
         calls::{call, function, of_room},
-        connecting::{NotConnected, Options, connect, text_of_error},
+        connecting::{NotConnected, Options, connect},
         fitness::Unfit,
         keys::{KEYS_OF_ROOMS, prefix, room_of_key},
         pages::{picture, picture_of},
@@ -25,6 +25,7 @@ use crate::{
         commands::{Answer, Command, Stored},
         contract::Partitions,
     },
+    redis_client::error::text_of_error,
 };
 
 /// Keys that Redis looks at in one step.

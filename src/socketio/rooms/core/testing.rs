@@ -105,6 +105,7 @@ impl Stage {
             pid: format!("secret of {sid}").into(),
             offset: Offset::Text(offset.into()),
             info: None,
+            revive: None,
         }
     }
 
@@ -144,5 +145,7 @@ pub(super) fn emission(room: &'static str) -> Emit {
         guarantee: Guarantee::Kept,
         compress: true,
         accepted: None,
+        is_local: false,
+        is_direct: false,
     }
 }

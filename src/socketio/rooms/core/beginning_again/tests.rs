@@ -85,7 +85,7 @@ async fn sockets_that_others_were_moving_are_sent_away_and_no_other() {
     let c = stage.socket("c", &[]).member();
     let (namespace, target) = (ByteString::from("/"), emission("red").target);
     let rooms = vec!["blue".into()];
-    let enter = EnterMany { namespace: namespace.clone(), target, rooms };
+    let enter = EnterMany { namespace: namespace.clone(), target, rooms, is_local: false };
     assert_eq!(sent_away(&stage.panic(enter)), [a, b]);
     assert_eq!((stage.emit("a"), stage.emit("c")), (0, 1));
     let effects = stage.panic(RemoveNamespace { namespace });
@@ -113,6 +113,7 @@ async fn a_newcomer_is_turned_away_with_the_socket_that_it_was_to_replace() {
         pid: "secret of a".into(),
         offset: Offset::Missing,
         info: None,
+        revive: None,
     };
     let effects = stage.panic(recover);
     assert_eq!((turned_away(&effects), sent_away(&effects)), (1, vec![former.member()]));

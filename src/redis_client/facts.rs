@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
+use super::values::text_of;
+
 /// The settings that are asked for. Services that run Redis for others often forbid the question.
 const SETTINGS: [&str; 2] = ["appendfsync", "min-replicas-to-write"];
 
 /// What a Redis tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The version, as Redis writes it. Valkey tells that of the Redis that it is compatible with.
     pub version: String,
     /// The run, different after each start.
@@ -36,7 +38,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Asks for them.
-    pub(super) async fn ask(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
+    pub(crate) async fn ask(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut questions = redis::pipe();
         questions.cmd("INFO").cmd("CONFIG").arg("GET").arg(&SETTINGS);
         let mut answers = connection.send_packed_commands(&questions, 0, 2).await?.into_iter();
@@ -66,17 +68,8 @@ impl Facts {
     }
 
     /// The run, and the history of its data.
-    pub(super) fn server(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         format!("{}+{}", self.run, self.history)
-    }
-}
-
-/// The text of an answer, if it is one.
-pub(super) fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.clone()),
-        _ => None,
     }
 }
 
