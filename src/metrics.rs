@@ -7,6 +7,7 @@ use prometheus::{
     core::Collector,
 };
 
+pub(crate) use self::socketio_redis::SocketIoRedisFigures;
 #[cfg(feature = "program")]
 pub(crate) use self::{redis::RedisFigures, usage::Usage};
 
@@ -16,6 +17,7 @@ mod parts;
 mod program;
 #[cfg(feature = "program")]
 mod redis;
+mod socketio_redis;
 #[cfg(feature = "program")]
 mod usage;
 
