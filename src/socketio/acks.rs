@@ -40,6 +40,8 @@ pub enum AckError {
 /// with the reason why there is none. The stream ends after the last socket. The server stops waiting if it is
 /// dropped.
 ///
+/// Other servers that share the namespace do not tell the ids of their sockets, which are empty here.
+///
 /// A stream without any item means that no socket was asked, or that the event was not emitted: [`all`](Self::all)
 /// tells the two apart.
 #[derive(Debug)]
@@ -52,27 +54,51 @@ pub struct AckStream<T> {
     asked: usize,
     /// Number of sockets of which it is known what became of their acks.
     settled: usize,
+    missing_servers: usize,
     arguments: PhantomData<fn() -> T>,
 }
 
 /// Not all sockets that an event was for have acknowledged it.
 #[derive(Debug, thiserror::Error)]
-#[error("{} of {} sockets have acknowledged the event", acks.len(), acks.len() + missing.len())]
+#[error(
+    "{} of {} sockets have acknowledged the event{}",
+    acks.len(),
+    acks.len() + missing.len(),
+    silence(*missing_servers)
+)]
 pub struct MissingAcks<T> {
-    /// The acks that have come, each with the id of its socket, in the order of their arrival.
+    /// The acks that have come, each with the id of its socket, in the order of their arrival. The id is empty for a socket of
+    /// another server.
     pub acks: Vec<(ByteString, T)>,
-    /// The sockets without an ack.
+    /// The sockets without an ack. The id is empty for a socket of another server.
     pub missing: Vec<(ByteString, AckError)>,
-    /// Whether there may be more sockets, of which nothing is known: the event could not be encoded, or the server
-    /// failed when it was to be emitted.
+    /// Number of servers that have not told in time how many sockets they have asked.
+    pub missing_servers: usize,
+    /// Whether there may be more sockets, of which nothing is known: the event could not be encoded, the server failed when
+    /// it was to be emitted, or there are `missing_servers`.
     pub is_cut_off: bool,
 }
 
+/// Says that servers did not answer, if some did not.
+fn silence(missing_servers: usize) -> String {
+    match missing_servers {
+        0 => String::new(),
+        1 => ", and a server did not answer".to_owned(),
+        _ => format!(", and {missing_servers} servers did not answer"),
+    }
+}
+
 impl<T> AckStream<T> {
-    /// Reads the items of the room server.
-    /// The event goes to so many `namespaces`.
+    /// Reads the items of the room server for an event to this number of `namespaces`.
     pub(super) fn new(answers: UnboundedReceiver<Answered>, namespaces: usize) -> Self {
-        Self { answers, unknown: namespaces, asked: 0, settled: 0, arguments: PhantomData }
+        Self {
+            answers,
+            unknown: namespaces,
+            asked: 0,
+            settled: 0,
+            missing_servers: 0,
+            arguments: PhantomData,
+        }
     }
 
     fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answered>> {
@@ -84,9 +110,16 @@ impl<T> AckStream<T> {
             }
             Some(Answered::ExpectingElsewhere(asked)) => self.asked += asked,
             Some(Answered::Of { .. } | Answered::Missing { .. }) => self.settled += 1,
-            Some(Answered::SilentServers(_)) | None => {}
+            Some(Answered::SilentServers(servers)) => self.missing_servers += servers,
+            None => {}
         }
         Poll::Ready(answered)
+    }
+
+    /// Number of servers that have not told in time how many sockets they have asked, as far as known: all are known at the
+    /// end of the stream.
+    pub fn missing_servers(&self) -> usize {
+        self.missing_servers
     }
 }
 
@@ -94,8 +127,8 @@ impl<T: DeserializeOwned> AckStream<T> {
     /// Waits for all acks.
     ///
     /// # Errors
-    /// A socket has not acknowledged the event in time, or with other arguments, or was disconnected before; or the
-    /// event was not emitted.
+    /// A socket has not acknowledged the event in time, or with other arguments, or was disconnected before; a server of the
+    /// cluster did not answer; or the event was not emitted.
     pub async fn all(mut self) -> Result<Vec<(ByteString, T)>, MissingAcks<T>> {
         let (mut acks, mut missing) = (Vec::new(), Vec::new());
         while let Some((sid, ack)) = poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
@@ -104,10 +137,11 @@ impl<T: DeserializeOwned> AckStream<T> {
                 Err(error) => missing.push((sid, error)),
             }
         }
-        let is_cut_off = self.unknown > 0 || self.asked != self.settled;
+        let missing_servers = self.missing_servers;
+        let is_cut_off = self.unknown > 0 || self.asked != self.settled || missing_servers > 0;
         match missing.is_empty() && !is_cut_off {
             true => Ok(acks),
-            false => Err(MissingAcks { acks, missing, is_cut_off }),
+            false => Err(MissingAcks { acks, missing, missing_servers, is_cut_off }),
         }
     }
 }
@@ -178,6 +212,28 @@ mod tests {
             "{missing:?}"
         );
         assert!(!error.is_cut_off);
+    }
+
+    #[actix_web::test]
+    async fn sockets_of_other_servers_count_and_servers_that_are_silent_are_known() {
+        let elsewhere = [Answered::ExpectingElsewhere(1), of("", "[3]")];
+        let mut items = vec![Answered::Expecting(1), of("a", "[1]")];
+        items.extend(elsewhere);
+        let acks = stream(items.clone()).all().await.expect("all are there");
+        assert_eq!(acks, [("a".into(), 1), ("".into(), 3)]);
+        items.push(Answered::SilentServers(2));
+        let error = stream(items.clone()).all().await.expect_err("servers are silent");
+        assert_eq!((error.missing_servers, error.is_cut_off, error.acks.len()), (2, true, 2));
+        assert!(
+            error.to_string().ends_with("acknowledged the event, and 2 servers did not answer"),
+            "{error}"
+        );
+        let mut acks = stream(items);
+        while poll_fn(|cx| Pin::new(&mut acks).poll_next(cx)).await.is_some() {}
+        assert_eq!(acks.missing_servers(), 2);
+        // A socket that was asked there, and of which nothing has come.
+        let items = vec![Answered::Expecting(0), Answered::ExpectingElsewhere(1)];
+        assert!(stream(items).all().await.is_err_and(|error| error.is_cut_off && error.missing_servers == 0));
     }
 
     #[actix_web::test]

@@ -42,6 +42,8 @@ pub struct Emitter {
     guarantee: Guarantee,
     compress: bool,
     timeout: Duration,
+    pub(super) is_local: bool,
+    is_direct: bool,
     /// What is emitted counts against this client's share of unhandled input until it is delivered.
     intake: Option<Intake>,
 }
@@ -61,6 +63,8 @@ impl Emitter {
             guarantee: Guarantee::default(),
             compress: true,
             timeout: DEFAULT_ACK_TIMEOUT,
+            is_local: false,
+            is_direct: false,
             intake: None,
         }
     }
@@ -109,9 +113,14 @@ impl Emitter {
         Self { intake: Some(intake), ..self }
     }
 
-    /// Selects the sockets of this server only. It has no effect: a namespace is on one server.
+    /// Selects sockets of this server only, where several servers share the namespace.
     pub fn local(self) -> Self {
-        self
+        Self { is_local: true, ..self }
+    }
+
+    /// Has the event go to one socket of this server, in its place of the order.
+    pub(super) fn direct(self) -> Self {
+        Self { is_direct: true, ..self }
     }
 
     /// Whether the event may be compressed for its recipients. The default is `true`.
@@ -182,6 +191,8 @@ impl Emitter {
             compress: self.compress,
             accepted: self.intake.as_ref().map(|intake| intake.accept(len())),
             args,
+            is_local: self.is_local,
+            is_direct: self.is_direct,
         }
     }
 
@@ -192,8 +203,8 @@ impl Emitter {
     pub fn sockets_join(&self, rooms: impl IntoRooms) {
         let rooms = rooms.into_rooms();
         for namespace in self.namespaces.iter().cloned() {
-            let (target, rooms) = (self.target.clone(), rooms.clone());
-            self.room_server.do_send(EnterMany { namespace, target, rooms });
+            let (target, rooms, is_local) = (self.target.clone(), rooms.clone(), self.is_local);
+            self.room_server.do_send(EnterMany { namespace, target, rooms, is_local });
         }
     }
 
@@ -201,8 +212,8 @@ impl Emitter {
     pub fn sockets_leave(&self, rooms: impl IntoRooms) {
         let rooms = rooms.into_rooms();
         for namespace in self.namespaces.iter().cloned() {
-            let (target, rooms) = (self.target.clone(), rooms.clone());
-            self.room_server.do_send(QuitMany { namespace, target, rooms });
+            let (target, rooms, is_local) = (self.target.clone(), rooms.clone(), self.is_local);
+            self.room_server.do_send(QuitMany { namespace, target, rooms, is_local });
         }
     }
 
@@ -210,7 +221,8 @@ impl Emitter {
     /// With `close`, ends their connections, with the sockets of all namespaces on them.
     pub fn disconnect_sockets(&self, close: bool) {
         for namespace in self.namespaces.iter().cloned() {
-            self.room_server.do_send(DisconnectMany { namespace, target: self.target.clone(), close });
+            let (target, is_local) = (self.target.clone(), self.is_local);
+            self.room_server.do_send(DisconnectMany { namespace, target, close, is_local });
         }
     }
 }

@@ -1,107 +1,116 @@
-//! Looks up sockets and rooms from any thread.
+//! Sockets that were looked up, as any thread sees them.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use bytestring::ByteString;
-use serde::Serialize;
-use tokio::sync::oneshot;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     emitter::Emitter,
     into_rooms::IntoRooms,
-    rooms::messages::{Look, LookRooms, SocketFound, Target},
-    socket::{Handshake, SocketData, SocketInfo},
+    rooms::messages::SocketFound,
+    shown::handshake_of,
+    socket::{Handshake, SocketData, SocketInfo, from_json},
 };
+use crate::socketio::cluster::SocketShown;
 
-/// What keeps the rooms of all sockets has ended, or has failed over the request. A request that has failed may be
-/// made again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server that keeps the sockets' rooms did not reply")]
-pub struct Gone;
-
-/// A socket as it was when it was looked up. It may be used on any thread, and acts on the socket by its id: nothing
-/// happens if the socket has left.
+/// A socket of this server or of another one, as it was when it was looked up. It may be used on any thread, and acts on the
+/// socket by its id: nothing happens if the socket has left.
 #[derive(Clone)]
 pub struct RemoteSocket {
     /// Selects the socket.
     emitter: Emitter,
-    found: SocketFound,
+    known: Known,
 }
 
-impl Emitter {
-    /// Looks up the selected sockets, in the order in which they connected.
-    ///
-    /// # Errors
-    /// The room server did not reply.
-    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, Gone> {
-        let mut sockets = Vec::new();
-        for namespace in &self.namespaces {
-            let (to, found) = oneshot::channel();
-            self.room_server.do_send(Look { namespace: namespace.clone(), target: self.target.clone(), to });
-            let found = found.await.map_err(|_| Gone)?.into_iter();
-            sockets.extend(found.map(|found| RemoteSocket::new(self, namespace, found)));
-        }
-        Ok(sockets)
-    }
+/// What is known of a socket.
+#[derive(Clone)]
+enum Known {
+    /// It is of this server.
+    Here(SocketFound),
+    /// It is of another server.
+    Elsewhere(Arc<Elsewhere>),
+}
 
-    /// Looks up the socket with this id in the namespace; `None` if there is none.
-    ///
-    /// # Errors
-    /// The room server did not reply.
-    pub async fn fetch_socket(&self, id: &str) -> Result<Option<RemoteSocket>, Gone> {
-        let target = Target { to: vec![id.into()], except: Vec::new() };
-        let sockets = self.clone().aimed_at(target).fetch_sockets().await?;
-        // A room with this name may have other sockets.
-        Ok(sockets.into_iter().find(|socket| socket.id() == id))
-    }
-
-    /// The rooms of the namespace in the order of their names, each with the number of sockets in it. A room that only
-    /// has the socket of which it has the id as its name is left out: [`fetch_sockets`](Self::fetch_sockets) has
-    /// those. It does not matter which sockets are selected.
-    ///
-    /// # Errors
-    /// The room server did not reply.
-    pub async fn rooms(&self) -> Result<Vec<(ByteString, usize)>, Gone> {
-        let mut all = Vec::new();
-        for namespace in &self.namespaces {
-            let (to, rooms) = oneshot::channel();
-            self.room_server.do_send(LookRooms { namespace: namespace.clone(), to });
-            all.extend(rooms.await.map_err(|_| Gone)?);
-        }
-        Ok(all)
-    }
+/// A socket of another server.
+struct Elsewhere {
+    shown: SocketShown,
+    /// Read at first use.
+    handshake: OnceLock<Handshake>,
 }
 
 impl RemoteSocket {
-    fn new(emitter: &Emitter, namespace: &ByteString, found: SocketFound) -> Self {
+    /// A socket of this server.
+    pub(super) fn here(emitter: &Emitter, namespace: &ByteString, found: SocketFound) -> Self {
         let emitter = Emitter::new(emitter.room_server.clone(), namespace.clone()).to(&found.sid);
-        Self { emitter, found }
+        Self { emitter, known: Known::Here(found) }
+    }
+
+    /// A socket of another server.
+    pub(super) fn elsewhere(emitter: &Emitter, namespace: &ByteString, shown: SocketShown) -> Self {
+        let emitter = Emitter::new(emitter.room_server.clone(), namespace.clone()).to(&shown.id);
+        let known = Known::Elsewhere(Arc::new(Elsewhere { shown, handshake: OnceLock::new() }));
+        Self { emitter, known }
+    }
+
+    fn owned_id(&self) -> &ByteString {
+        match &self.known {
+            Known::Here(found) => &found.sid,
+            Known::Elsewhere(other) => &other.shown.id,
+        }
     }
 
     /// Its id.
     pub fn id(&self) -> &str {
-        &self.found.sid
+        self.owned_id()
+    }
+
+    /// Whether it is of this server, not of another one of the cluster.
+    pub fn is_local(&self) -> bool {
+        matches!(self.known, Known::Here(_))
     }
 
     /// The rooms that it was in: first the room with its id as its name, then the others in the order in which it
     /// joined them.
     pub fn rooms(&self) -> &[ByteString] {
-        &self.found.rooms
+        match &self.known {
+            Known::Here(found) => &found.rooms,
+            Known::Elsewhere(other) => &other.shown.rooms,
+        }
     }
 
-    fn info(&self) -> Option<&SocketInfo> {
-        self.found.info.downcast_ref()
-    }
-
-    /// What its client brought when it connected.
+    /// What its client brought when it connected. Of a socket of another server it has what that server tells: without
+    /// headers, if they are kept back.
     pub fn handshake(&self) -> &Handshake {
-        let info = self.info().expect("each socket has been registered with its handshake");
-        &info.handshake
+        match &self.known {
+            Known::Here(found) => {
+                let info = info(found).expect("each socket has been registered with its handshake");
+                &info.handshake
+            }
+            Known::Elsewhere(other) => other.handshake.get_or_init(|| handshake_of(&other.shown.handshake)),
+        }
     }
 
-    /// Its data, if that has this type. The socket and all who look at it share the value.
+    /// Its data, if it is of this server and its data has this type. The socket and all who look at it share the value.
+    /// [`data_as`](Self::data_as) is for sockets of all servers.
     pub fn data<U: SocketData>(&self) -> Option<Arc<U>> {
-        Arc::clone(&self.info()?.data).downcast().ok()
+        let Known::Here(found) = &self.known else {
+            return None;
+        };
+        Arc::clone(&info(found)?.data).downcast().ok()
+    }
+
+    /// Its data as servers show it to each other, if that fits this type: as JSON, see
+    /// [`Namespace::share_data`](crate::socketio::Namespace::share_data). It is `{}` where a server of this crate does not
+    /// share it.
+    pub fn data_as<T: DeserializeOwned>(&self) -> Option<T> {
+        match &self.known {
+            Known::Here(found) => from_json(&info(found)?.data_json()),
+            Known::Elsewhere(other) => from_json(&other.shown.data),
+        }
     }
 
     /// Selects it, for emitting with the flags of an [`Emitter`] and for asking for an ack.
@@ -117,7 +126,7 @@ impl RemoteSocket {
     /// Selects all other sockets in these rooms.
     pub fn to(&self, rooms: impl IntoRooms) -> Emitter {
         let Emitter { room_server, namespaces, .. } = &self.emitter;
-        Emitter::over(room_server.clone(), namespaces.clone()).to(rooms).except(&self.found.sid)
+        Emitter::over(room_server.clone(), namespaces.clone()).to(rooms).except(self.owned_id())
     }
 
     /// Puts it into rooms, see [`Emitter::sockets_join`].
@@ -136,9 +145,13 @@ impl RemoteSocket {
     }
 }
 
+fn info(found: &SocketFound) -> Option<&SocketInfo> {
+    found.info.downcast_ref()
+}
+
 impl fmt::Debug for RemoteSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SocketFound { sid, rooms, .. } = &self.found;
-        f.debug_struct("RemoteSocket").field("id", sid).field("rooms", rooms).finish_non_exhaustive()
+        let (id, rooms) = (self.id(), self.rooms());
+        f.debug_struct("RemoteSocket").field("id", &id).field("rooms", &rooms).finish_non_exhaustive()
     }
 }

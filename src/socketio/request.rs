@@ -27,9 +27,27 @@ pub struct Request {
     target_len: u32,
     path_len: u32,
     is_secure: bool,
+    has_origin: bool,
     address: Option<IpAddr>,
     /// Milliseconds since 1970.
     issued: u64,
+}
+
+/// A request as another server tells of it.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Path and query.
+    pub url: String,
+    /// Names in lower case, and values. A header with a line break, or with a colon in its name, is left out.
+    pub headers: Vec<(String, String)>,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// Whether the client uses TLS.
+    pub is_secure: bool,
+    /// Whether the request had a header `Origin`, which may not be among the headers.
+    pub has_origin: bool,
+    /// Milliseconds since 1970.
+    pub issued: u64,
 }
 
 /// Divides the name of a header from its value.
@@ -54,9 +72,33 @@ impl Request {
             target_len: u32::try_from(target.len()).unwrap_or(u32::MAX),
             path_len: u32::try_from(req.uri().path().len()).unwrap_or(u32::MAX),
             head: head.into_boxed_str(),
+            has_origin: req.headers().contains_key(ORIGIN),
             is_secure: req.app_config().secure() || peer::came_by_tls(req, trusted),
             address: peer::address(req, trusted),
             issued: u64::try_from(issued).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// The request of a client of another server.
+    pub(super) fn of_another_server(told: Told) -> Arc<Self> {
+        let Told { url, headers, address, is_secure, has_origin, issued } = told;
+        let has_break = |text: &str| text.contains(['\n', '\r']);
+        let target = if has_break(&url) { "" } else { &*url };
+        let mut head = format!("{target}\n");
+        for (name, value) in &headers {
+            if !name.contains(':') && !has_break(name) && !has_break(value) {
+                head.extend([name, COLON, value, "\n"]);
+            }
+        }
+        let path_len = target.find('?').unwrap_or(target.len());
+        Arc::new(Self {
+            target_len: u32::try_from(target.len()).unwrap_or(u32::MAX),
+            path_len: u32::try_from(path_len).unwrap_or(u32::MAX),
+            head: head.into_boxed_str(),
+            is_secure,
+            has_origin,
+            address,
+            issued,
         })
     }
 
@@ -134,7 +176,7 @@ impl Request {
     /// Whether the request has a header `Origin`, as `xdomain` of the reference tells. Browsers send it for
     /// WebSockets and posts always, and for other requests to a foreign server.
     pub fn is_cross_domain(&self) -> bool {
-        self.header(ORIGIN.as_str()).is_some()
+        self.has_origin
     }
 }
 

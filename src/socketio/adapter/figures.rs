@@ -37,4 +37,14 @@ impl Figures {
             only_here: total(&self.only_here),
         }
     }
+
+    /// A body is no message, or one too many.
+    pub(super) fn count_junk(&self) {
+        self.junk.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many messages did not reach other servers.
+    pub(super) fn count_only_here(&self, count: usize) {
+        self.only_here.fetch_add(count as u64, Ordering::Relaxed);
+    }
 }

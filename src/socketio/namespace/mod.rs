@@ -5,19 +5,25 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use bytestring::ByteString;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::servers::{SERVER_ANSWER_TIMEOUT, ServerEmitError};
 pub(crate) use self::table::{Bounds, ChildClient, Family, FamilyId, Found, Table};
 use super::{
-    AckStream,
+    AckStream, Args,
     emitter::Emitter,
     engine::Engine,
     into_rooms::IntoRooms,
-    remote::{Gone, RemoteSocket},
+    lookup::{Gone, Sockets},
+    remote::RemoteSocket,
     rooms::messages::RemoveNamespace,
     socket::{Definition, SocketData},
 };
 
+mod observer;
 mod registering;
+mod servers;
 mod table;
+#[cfg(test)]
+mod tests;
 
 /// What all namespaces of a server share.
 #[derive(Clone, Debug)]
@@ -135,6 +141,11 @@ impl<U: SocketData> Namespace<U> {
         self.everybody().emit(name, data);
     }
 
+    /// Emits an event that is encoded already to all sockets. See [`Emitter::emit_args`].
+    pub fn emit_args(&self, args: Args) {
+        self.everybody().emit_args(args);
+    }
+
     /// Emits an event to all sockets and returns their answers. See [`Emitter::emit_with_ack`].
     pub fn emit_with_ack<T: DeserializeOwned>(
         &self,
@@ -144,15 +155,16 @@ impl<U: SocketData> Namespace<U> {
         self.everybody().emit_with_ack(name, data)
     }
 
-    /// Looks up all sockets.
+    /// Looks up all sockets, on all servers that share the namespace. See [`Emitter::fetch_sockets`].
     ///
     /// # Errors
     /// The room server did not reply.
-    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, Gone> {
+    pub async fn fetch_sockets(&self) -> Result<Sockets, Gone> {
         self.everybody().fetch_sockets().await
     }
 
-    /// Looks up the socket with this id; `None` if there is none.
+    /// Looks up the socket with this id, on all servers that share the namespace; `None` if there is none, or if its server
+    /// does not answer.
     ///
     /// # Errors
     /// The room server did not reply.
@@ -160,8 +172,8 @@ impl<U: SocketData> Namespace<U> {
         self.everybody().fetch_socket(id).await
     }
 
-    /// The rooms, in order of the alphabet, each with the number of its sockets. Rooms that are the id of a socket are left
-    /// out.
+    /// The rooms of this server, in order of the alphabet, each with the number of its sockets here. Rooms that are the id of
+    /// a socket are left out. [`all_rooms`](Self::all_rooms) has those of all servers.
     ///
     /// # Errors
     /// The room server did not reply.

@@ -10,10 +10,12 @@ use std::{
 use bytestring::ByteString;
 use log::{error, info, warn};
 
+use super::observer::{Observe, Observer};
 use crate::{
     protocol::socketio::Pattern,
     socketio::{
         Refusal,
+        cluster::Mode,
         socket::{Definition, Handshake},
     },
 };
@@ -49,6 +51,8 @@ pub(crate) struct Bounds {
 /// The namespaces of a server, on all threads.
 pub(crate) struct Table {
     bounds: Bounds,
+    /// Whether lost sockets can be recovered.
+    has_recovery: bool,
     entries: RwLock<Entries>,
 }
 
@@ -62,6 +66,25 @@ struct Entries {
     children: HashMap<ByteString, Child>,
     last_child: u64,
     on_new: Vec<Arc<OnNew>>,
+    observer: Option<Observer>,
+}
+
+impl Entries {
+    /// The definition of a namespace that exists.
+    fn definition(&self, name: &ByteString) -> Option<&Arc<Definition>> {
+        let of_family = || Some(&self.families.get(&self.children.get(name)?.family)?.1);
+        self.named.get(name).or_else(of_family)
+    }
+
+    /// The namespaces of a family.
+    fn children_of(&self, id: FamilyId) -> Vec<ByteString> {
+        let of_family = self.children.iter().filter(|(_, child)| child.family == id);
+        of_family.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn names(&self) -> Vec<ByteString> {
+        self.named.keys().chain(self.children.keys()).cloned().collect()
+    }
 }
 
 /// A namespace of a family.
@@ -110,12 +133,45 @@ struct Entered {
 }
 
 impl Table {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, entries: RwLock::default() }
+    /// Without namespaces. `has_recovery` is whether lost sockets can be recovered.
+    pub(crate) fn new(bounds: Bounds, has_recovery: bool) -> Self {
+        Self { bounds, has_recovery, entries: RwLock::default() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the observer of these namespaces, if there is one. The lock keeps what it is told in order.
+    fn tell_of<'a>(&self, entries: &mut Entries, names: impl IntoIterator<Item = &'a ByteString>) {
+        let Some(mut observer) = entries.observer.take() else {
+            return;
+        };
+        for name in names {
+            let definition = entries.definition(name);
+            observer.note(name, definition.and_then(|definition| definition.mode(self.has_recovery)));
+        }
+        entries.observer = Some(observer);
+    }
+
+    /// Has `observe` told of each namespace that exists, and of those that come, change or go. It is called while the table
+    /// is locked, and must not use the table.
+    pub(crate) fn observe(&self, observe: Arc<Observe>) {
+        let mut entries = self.write();
+        entries.observer = Some(Observer::new(observe));
+        let names = entries.names();
+        self.tell_of(&mut entries, &names);
+    }
+
+    /// How events reach the sockets of a namespace where several servers share it; `None` if they do not share it, or if
+    /// it does not exist.
+    pub(crate) fn mode(&self, name: &ByteString) -> Option<Mode> {
+        self.read().definition(name)?.mode(self.has_recovery)
+    }
+
+    /// The definition of a namespace that exists.
+    pub(crate) fn definition(&self, name: &ByteString) -> Option<Arc<Definition>> {
+        self.read().definition(name).cloned()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Entries> {
@@ -167,7 +223,9 @@ impl Table {
         *last_child += 1;
         children.insert(name.clone(), Child { number: *last_child, family, clients: 1 });
         info!("namespace {name} is new");
-        Ok(Entered { definition, number: *last_child, on_new: on_new.clone() })
+        let (number, on_new) = (*last_child, on_new.clone());
+        self.tell_of(&mut entries, [name]);
+        Ok(Entered { definition, number, on_new })
     }
 
     /// A client of a namespace of a family has left.
@@ -179,6 +237,7 @@ impl Table {
         child.clients = child.clients.saturating_sub(1);
         if child.clients == 0 && self.bounds.removes_empty {
             entries.children.remove(name);
+            self.tell_of(&mut entries, [name]);
         }
     }
 
@@ -190,7 +249,7 @@ impl Table {
     /// Adds a namespace, if there is none of this name.
     pub(crate) fn add(&self, name: &ByteString) {
         if !self.has_named(name) {
-            self.write().named.entry(name.clone()).or_default();
+            self.change(name, |_| {});
         }
     }
 
@@ -207,29 +266,35 @@ impl Table {
     pub(crate) fn change(&self, name: &ByteString, change: impl FnOnce(&mut Definition)) {
         let mut entries = self.write();
         change(Arc::make_mut(entries.named.entry(name.clone()).or_default()));
+        self.tell_of(&mut entries, [name]);
     }
 
     /// Changes a family for clients that connect later. Ignored if it was removed.
     pub(crate) fn change_family(&self, id: FamilyId, change: impl FnOnce(&mut Definition)) {
-        if let Some((_, definition)) = self.write().families.get_mut(&id) {
+        let mut entries = self.write();
+        if let Some((_, definition)) = entries.families.get_mut(&id) {
             change(Arc::make_mut(definition));
+            let children = entries.children_of(id);
+            self.tell_of(&mut entries, &children);
         }
     }
 
     /// Removes a namespace: clients that connect to it later are refused. Returns whether it was there.
-    pub(crate) fn remove(&self, name: &str) -> bool {
+    pub(crate) fn remove(&self, name: &ByteString) -> bool {
         let mut entries = self.write();
         let removed = (entries.named.remove(name), entries.children.remove(name));
+        self.tell_of(&mut entries, [name]);
         drop(entries);
         removed.0.is_some() || removed.1.is_some()
     }
 
     /// Removes a family, and returns its namespaces.
     pub(crate) fn remove_family(&self, id: FamilyId) -> Vec<ByteString> {
-        let children = self.children(id);
         let mut entries = self.write();
+        let children = entries.children_of(id);
         let removed = entries.families.remove(&id);
         entries.children.retain(|_, child| child.family != id);
+        self.tell_of(&mut entries, &children);
         drop(entries);
         // Dropped without the lock: it holds the program's closures.
         drop(removed);
@@ -238,15 +303,12 @@ impl Table {
 
     /// The namespaces of a family that clients have connected to.
     pub(crate) fn children(&self, id: FamilyId) -> Vec<ByteString> {
-        let entries = self.read();
-        let of_family = entries.children.iter().filter(|(_, child)| child.family == id);
-        of_family.map(|(name, _)| name.clone()).collect()
+        self.read().children_of(id)
     }
 
     /// The names of all namespaces, in order of the alphabet.
     pub(crate) fn names(&self) -> Vec<ByteString> {
-        let entries = self.read();
-        let mut names: Vec<_> = entries.named.keys().chain(entries.children.keys()).cloned().collect();
+        let mut names = self.read().names();
         names.sort_unstable();
         names.dedup();
         names

@@ -10,9 +10,13 @@ use crate::protocol::socketio::Args;
 pub(crate) use self::{
     emission::{BARE, EVENTS, Emission},
     emits::{Emit, EmitWithAck, Guarantee},
-    outside::{DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound},
+    outside::{
+        CountServers, DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound,
+        TellServers,
+    },
     sockets::{
-        Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover, SetEncoding,
+        Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recall, Recover, Revive,
+        SetEncoding,
     },
 };
 pub(crate) use super::super::cluster::{Answered, NoAck, Target};

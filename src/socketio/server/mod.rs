@@ -14,8 +14,8 @@ use super::{
     emitter::Emitter,
     engine::Engine,
     into_rooms::IntoRooms,
+    lookup::{AllRooms, Gone, Sockets},
     namespace::{Core, Family, Namespace, Place},
-    remote::{Gone, RemoteSocket},
     socket::Handshake,
 };
 use crate::{
@@ -46,7 +46,6 @@ struct Shared {
     rate: Option<RateLimit>,
     skips_admission: bool,
     max_namespaces: usize,
-    server_side: server_side::Listeners,
 }
 
 impl Server {
@@ -149,6 +148,7 @@ impl Server {
             events: engine.metrics.protocol("socketio").messages_in,
             can_recover: !engine.settings.rooms.recovery.window.is_zero(),
             skips_admission: self.0.skips_admission,
+            keeps_sessions: engine.keeps_sessions(),
             max_namespaces: self.0.max_namespaces,
         });
         let door = Door::new(Arc::clone(engine), move || Box::new(Client::new(Rc::clone(&setup))));
@@ -177,7 +177,10 @@ impl Server {
     /// Ends all sessions (`server shutting down`) and refuses new ones. Ready when all have ended.
     pub fn close(&self) -> impl Future<Output = ()> + 'static {
         let engine = Arc::clone(&self.0.core.engine);
-        async move { engine.close().await }
+        async move {
+            engine.close().await;
+            engine.leave_cluster().await;
+        }
     }
 
     fn engine(&self) -> &Arc<Engine> {
@@ -234,8 +237,16 @@ impl Server {
     ///
     /// # Errors
     /// The room server did not reply.
-    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, Gone> {
+    pub async fn fetch_sockets(&self) -> Result<Sockets, Gone> {
         self.main().fetch_sockets().await
+    }
+
+    /// See [`Namespace::all_rooms`].
+    ///
+    /// # Errors
+    /// The room server did not reply.
+    pub async fn all_rooms(&self) -> Result<AllRooms, Gone> {
+        self.main().all_rooms().await
     }
 
     /// See [`Namespace::sockets_join`].

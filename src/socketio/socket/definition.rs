@@ -10,8 +10,12 @@ use super::{
     handlers::{
         SharedAdmission, SharedCall, SharedCheck, SharedEnd, SharedFilter, SharedLife, SharedUpgrade,
     },
+    shared_data::SharedData,
 };
-use crate::protocol::socketio::Args;
+use crate::{
+    protocol::socketio::Args,
+    socketio::{cluster::Mode, server_event::ServerListener},
+};
 
 /// Told of an event that reached no handler.
 pub(crate) type SharedErrors = dyn Fn(&Socket, &EventError) + Send + Sync;
@@ -37,6 +41,10 @@ pub(crate) struct Definition {
     pub(crate) disconnect: Vec<Arc<SharedEnd>>,
     pub(crate) errors: Vec<Arc<SharedErrors>>,
     pub(crate) news: Option<Arc<SharedNews>>,
+    /// Listeners for events of other servers, by name.
+    pub(crate) server_events: HashMap<ByteString, Vec<Arc<ServerListener>>, RandomState>,
+    /// How other servers see the data of the sockets, if they do.
+    pub(crate) shared_data: Option<SharedData>,
     /// A socket's handlers run one after another.
     pub(crate) is_sequential: bool,
     /// The room server keeps the rooms of the sockets.
@@ -45,6 +53,17 @@ pub(crate) struct Definition {
     pub(crate) recovers: bool,
     /// Clients may send messages of up to the full size once they are connected.
     pub(crate) trusts: bool,
+    /// All servers of this crate have one order of events.
+    pub(crate) is_in_order: bool,
+}
+
+impl Definition {
+    /// How events reach the sockets where several servers share the namespace; `None` if they do not share it.
+    /// `has_recovery` is whether the server has a recovery window.
+    pub(crate) fn mode(&self, has_recovery: bool) -> Option<Mode> {
+        let is_in_order = self.is_in_order || (has_recovery && self.recovers);
+        self.has_rooms.then_some(if is_in_order { Mode::InOrder } else { Mode::AtOnce })
+    }
 }
 
 impl Default for Definition {
@@ -62,11 +81,21 @@ impl Default for Definition {
             disconnect: Vec::new(),
             errors: Vec::new(),
             news: None,
+            server_events: HashMap::default(),
+            shared_data: None,
             is_sequential: false,
             has_rooms: true,
             recovers: true,
             trusts: true,
+            is_in_order: false,
         }
+    }
+}
+
+impl Definition {
+    /// Whether the data of a socket can be made of what another server shows of them.
+    pub(crate) fn can_revive(&self) -> bool {
+        self.shared_data.is_some() || self.admission.is_none()
     }
 }
 

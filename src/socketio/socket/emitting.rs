@@ -191,6 +191,7 @@ impl Socket {
             let emitter = Emitter::new(self.0.desk.room_server.clone(), self.0.namespace.clone());
             return emitter
                 .to(self.0.sid.clone())
+                .direct()
                 .guarantee(guarantee)
                 .compress(is_compressed)
                 .emit_args(args);

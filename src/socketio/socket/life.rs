@@ -37,7 +37,8 @@ impl Socket {
         let data = || Arc::clone(self.0.data.get_or_init(|| Arc::new(())));
         let make = || {
             let keeper = Mutex::new(self.0.child.borrow().clone());
-            Arc::new(SocketInfo { handshake: self.0.handshake.clone(), data: data(), keeper })
+            let shared_data = self.0.definition.shared_data.clone();
+            Arc::new(SocketInfo { handshake: self.0.handshake.clone(), data: data(), shared_data, keeper })
         };
         Arc::clone(self.0.info.get_or_init(make))
     }

@@ -31,8 +31,18 @@ use self::{
     rooms::{Entering, Leaving},
     turns::Turns,
 };
-pub(crate) use self::{definition::Definition, program::seat, turns::Turn};
-use super::{Refusal, Transport, desk::Desk, handle::SessionHandle, rooms::messages::Recovered};
+pub(crate) use self::{
+    definition::Definition,
+    program::seat,
+    shared_data::{SharedData, from_json},
+    turns::Turn,
+};
+use super::{
+    Refusal, Transport,
+    desk::Desk,
+    handle::SessionHandle,
+    rooms::messages::{Recovered, Revive},
+};
 use crate::{domain::SocketId, protocol::socketio::ServerPacket};
 
 mod acks;
@@ -47,6 +57,7 @@ mod local;
 mod program;
 mod reason;
 mod rooms;
+mod shared_data;
 mod turns;
 
 /// The data of a socket, whatever its type.
@@ -64,11 +75,21 @@ pub(crate) type Keeper = Arc<dyn Any + Send + Sync>;
 pub(crate) struct SocketInfo {
     pub(crate) handshake: Handshake,
     pub(crate) data: Data,
+    /// How other servers see the data, if they do.
+    shared_data: Option<SharedData>,
     /// A lost socket keeps its namespace as long as its client may come back.
     keeper: Mutex<Option<Keeper>>,
 }
 
 impl SocketInfo {
+    /// The data as other servers see it: JSON, `{}` if the namespace does not share its data.
+    pub(crate) fn data_json(&self) -> ByteString {
+        match &self.shared_data {
+            Some(shared) => shared.show(&self.data),
+            None => ByteString::from_static("{}"),
+        }
+    }
+
     /// The socket has left for good: it does not keep its namespace any more.
     fn let_namespace_go(&self) {
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -161,6 +182,23 @@ pub(crate) struct Place {
     pub(crate) opts_out: bool,
     /// The offset that the client brought. If recovery fails, it belongs to another socket or server.
     pub(crate) foreign: Option<u64>,
+}
+
+impl Place {
+    /// Makes what the room server keeps of a socket of which another server has shown the data.
+    pub(crate) fn revive(&self) -> Revive {
+        let (handshake, shared_data) = (self.handshake.clone(), self.definition.shared_data.clone());
+        let keeper = self.child.clone();
+        Revive(Arc::new(move |json| {
+            let data = match &shared_data {
+                Some(shared) => shared.read(json)?,
+                None => Arc::new(()),
+            };
+            let (handshake, shared_data) = (handshake.clone(), shared_data.clone());
+            let keeper = Mutex::new(keeper.clone());
+            Some(Arc::new(SocketInfo { handshake, data, shared_data, keeper }))
+        }))
+    }
 }
 
 /// A random id of 20 characters and 120 bits, which cannot be guessed.

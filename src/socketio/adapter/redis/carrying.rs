@@ -317,6 +317,8 @@ impl<D: Decide, L: Local> Thread<D, L> {
                 }
                 return;
             }
+            Output::Deliver(deliver, offset) => return deliver.now(offset),
+            Output::Restore(restore, restored) => return restore.with(restored),
             Output::End => {
                 self.is_ending = true;
                 return;
@@ -332,7 +334,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
             Output::Store { key, value, expires_in } => batch.store(&key, &value, expires_in),
             Output::Query(id, query) => batch.query(id, query),
             Output::Read { stream, after } => traffic.read(stream, after),
-            Output::Here(_) | Output::End => {}
+            Output::Here(_) | Output::Deliver(..) | Output::Restore(..) | Output::End => {}
         }
     }
 

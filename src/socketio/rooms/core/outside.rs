@@ -1,6 +1,6 @@
 //! What is asked from outside about many sockets.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bytestring::ByteString;
 use log::warn;
@@ -8,15 +8,30 @@ use log::warn;
 use super::{SocketRooms, namespace::RoomKey};
 use crate::{
     domain::MemberId,
+    socketio::cluster::AnswersElsewhere,
     socketio::rooms::messages::{
-        DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound, SocketNews,
-        Target,
+        CountServers, DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound,
+        SocketNews, Target, TellServers,
     },
 };
 
+/// Answers an event for other servers: there are none.
+pub(super) fn tell_servers(TellServers { answers, .. }: TellServers) {
+    if let Some(answers) = answers {
+        // The receiver may be gone.
+        let _ = answers.send(AnswersElsewhere::default());
+    }
+}
+
+/// Tells how many servers there are: this one.
+pub(super) fn count_servers(CountServers { to, .. }: CountServers) {
+    // The receiver may be gone.
+    let _ = to.send(1);
+}
+
 impl SocketRooms {
     /// Tells which sockets there are.
-    pub(super) fn look(&mut self, Look { namespace, target, to }: Look) {
+    pub(super) fn look(&mut self, Look { namespace, target, to, .. }: Look) {
         let members = self.recipients(&namespace, &target);
         let found = members.into_iter().filter_map(|member_id| self.found(member_id)).collect();
         // The receiver may be gone.
@@ -34,7 +49,7 @@ impl SocketRooms {
     }
 
     /// Tells which rooms there are.
-    pub(super) fn look_rooms(&mut self, LookRooms { namespace, to }: LookRooms) {
+    pub(super) fn look_rooms(&mut self, LookRooms { namespace, with_sids, to, .. }: LookRooms) {
         let id = self.namespaces.find(&namespace);
         let sids = id.and_then(|id| self.namespaces.get(id)).map(|namespace| &namespace.sids);
         let rooms = self.broadcaster.rooms.iter().filter(|(_, room)| Some(room.namespace()) == id);
@@ -46,13 +61,18 @@ impl SocketRooms {
                 Some((name.clone(), members + usize::from(is_sid)))
             })
             .collect();
+        if with_sids {
+            let are_rooms: HashSet<_> = named.iter().map(|(name, _)| name.clone()).collect();
+            let others = sids.into_iter().flat_map(|sids| sids.keys());
+            named.extend(others.filter(|sid| !are_rooms.contains(*sid)).map(|sid| (sid.clone(), 1)));
+        }
         named.sort_unstable();
         // The receiver may be gone.
         let _ = to.send(named);
     }
 
     /// Puts sockets into rooms, and tells them.
-    pub(super) fn enter_many(&mut self, EnterMany { namespace, target, rooms }: EnterMany) {
+    pub(super) fn enter_many(&mut self, EnterMany { namespace, target, rooms, .. }: EnterMany) {
         let mut are_all_in = true;
         for member_id in self.recipients(&namespace, &target) {
             let entered: Vec<_> = rooms.iter().filter(|room| self.enter(member_id, room)).cloned().collect();
@@ -69,7 +89,7 @@ impl SocketRooms {
     }
 
     /// Takes sockets out of rooms, and tells them.
-    pub(super) fn quit_many(&mut self, QuitMany { namespace, target, rooms }: QuitMany) {
+    pub(super) fn quit_many(&mut self, QuitMany { namespace, target, rooms, .. }: QuitMany) {
         let rooms: Arc<[ByteString]> = rooms.into();
         // All are found first: the target may be one of the rooms.
         for member_id in self.recipients(&namespace, &target) {
@@ -79,7 +99,10 @@ impl SocketRooms {
     }
 
     /// Removes sockets from their namespace, and tells them.
-    pub(super) fn disconnect_many(&mut self, DisconnectMany { namespace, target, close }: &DisconnectMany) {
+    pub(super) fn disconnect_many(
+        &mut self,
+        DisconnectMany { namespace, target, close, .. }: &DisconnectMany,
+    ) {
         // What was emitted before is before the end of the sockets.
         if let Some(id) = self.namespaces.find(namespace)
             && let Some(room) = self.broadcaster.rooms.find(&RoomKey::of_all(id))
@@ -96,7 +119,7 @@ impl SocketRooms {
     pub(super) fn remove_namespace(&mut self, RemoveNamespace { namespace }: &RemoveNamespace) {
         let (namespace, target) = (namespace.clone(), Target::default());
         let found = self.namespaces.find(&namespace);
-        self.disconnect_many(&DisconnectMany { namespace, target, close: false });
+        self.disconnect_many(&DisconnectMany { namespace, target, close: false, is_local: true });
         if let Some(id) = found
             && let Some(namespace) = self.namespaces.get_mut(id)
         {

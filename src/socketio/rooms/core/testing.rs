@@ -144,5 +144,7 @@ pub(super) fn emission(room: &'static str) -> Emit {
         guarantee: Guarantee::Kept,
         compress: true,
         accepted: None,
+        is_local: false,
+        is_direct: false,
     }
 }

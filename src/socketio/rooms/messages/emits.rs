@@ -28,6 +28,11 @@ pub(crate) struct Emit {
     pub compress: bool,
     /// The emitting client's intake share, held until the event is delivered.
     pub accepted: Option<Accepted>,
+    /// Whether only sockets of this server get it.
+    pub is_local: bool,
+    /// Whether it is for one socket of this server, and is here for its place in the order alone. Other servers need not
+    /// know of it, unless the cluster keeps lost sockets.
+    pub is_direct: bool,
 }
 
 /// What the recipients of an event can rely on.

@@ -1,12 +1,17 @@
 //! Requests about many sockets, from any thread. What a thread asks first happens first, also before the events
 //! that it emits afterwards.
 
+use std::time::Duration;
+
 use actix::Message;
 use bytestring::ByteString;
 use tokio::sync::oneshot;
 
 use super::sockets::Info;
-use crate::socketio::cluster::Target;
+use crate::{
+    protocol::socketio::Args,
+    socketio::cluster::{AnswersElsewhere, FoundElsewhere, RoomsElsewhere, Target},
+};
 
 /// Asks which sockets there are.
 #[derive(Debug, Message)]
@@ -16,8 +21,10 @@ pub(crate) struct Look {
     pub namespace: ByteString,
     /// Which sockets to find.
     pub target: Target,
-    /// Receives the sockets in the order in which they connected.
+    /// Receives the sockets of this server in the order in which they connected.
     pub to: oneshot::Sender<Vec<SocketFound>>,
+    /// Receives the sockets of other servers, or is dropped if there are none; `None` if they are not asked for.
+    pub elsewhere: Option<oneshot::Sender<FoundElsewhere>>,
 }
 
 /// A socket that was looked up.
@@ -32,15 +39,18 @@ pub(crate) struct SocketFound {
     pub info: Info,
 }
 
-/// Asks which rooms there are, and how many sockets are in each. A room that only has the socket of which it has
-/// the sid as its name is left out.
+/// Asks which rooms there are, and how many sockets are in each.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct LookRooms {
     /// The namespace's name.
     pub namespace: ByteString,
-    /// Receives the rooms in the order of their names.
+    /// Whether rooms count that only have the socket of which they have the sid as their name.
+    pub with_sids: bool,
+    /// Receives the rooms of this server in the order of their names.
     pub to: oneshot::Sender<Vec<(ByteString, usize)>>,
+    /// Receives the rooms of other servers, or is dropped if there are none; `None` if they are not asked for.
+    pub elsewhere: Option<oneshot::Sender<RoomsElsewhere>>,
 }
 
 /// Puts sockets into rooms. Each learns of it by [`SocketNews::PutInto`](super::SocketNews::PutInto).
@@ -53,6 +63,8 @@ pub(crate) struct EnterMany {
     pub target: Target,
     /// The names of the rooms. They are created if they do not exist. Those beyond the limit on rooms are not.
     pub rooms: Vec<ByteString>,
+    /// Whether only sockets of this server are meant.
+    pub is_local: bool,
 }
 
 /// Takes sockets out of rooms. Each learns of it by [`SocketNews::TakenOut`](super::SocketNews::TakenOut).
@@ -65,6 +77,8 @@ pub(crate) struct QuitMany {
     pub target: Target,
     /// The names of the rooms.
     pub rooms: Vec<ByteString>,
+    /// Whether only sockets of this server are meant.
+    pub is_local: bool,
 }
 
 /// Removes sockets from their namespace, at once and without recovery. Each learns of it by
@@ -78,6 +92,8 @@ pub(crate) struct DisconnectMany {
     pub target: Target,
     /// Whether to end their whole sessions.
     pub close: bool,
+    /// Whether only sockets of this server are meant.
+    pub is_local: bool,
 }
 
 /// Removes all sockets of a namespace as [`DisconnectMany`] does, and all that recovery keeps of it. A client that
@@ -87,4 +103,28 @@ pub(crate) struct DisconnectMany {
 pub(crate) struct RemoveNamespace {
     /// The namespace's name.
     pub namespace: ByteString,
+}
+
+/// Tells the listeners of other servers of an event.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct TellServers {
+    /// The namespace's name.
+    pub namespace: ByteString,
+    /// The event: a list that begins with its name.
+    pub args: Args,
+    /// Receives the answers, if they are wanted.
+    pub answers: Option<oneshot::Sender<AnswersElsewhere>>,
+    /// How long answers are waited for.
+    pub timeout: Duration,
+}
+
+/// Asks how many servers serve a namespace.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CountServers {
+    /// The namespace's name.
+    pub namespace: ByteString,
+    /// Receives the number, this server included; nothing if it cannot be known now.
+    pub to: oneshot::Sender<usize>,
 }

@@ -85,7 +85,7 @@ async fn sockets_that_others_were_moving_are_sent_away_and_no_other() {
     let c = stage.socket("c", &[]).member();
     let (namespace, target) = (ByteString::from("/"), emission("red").target);
     let rooms = vec!["blue".into()];
-    let enter = EnterMany { namespace: namespace.clone(), target, rooms };
+    let enter = EnterMany { namespace: namespace.clone(), target, rooms, is_local: false };
     assert_eq!(sent_away(&stage.panic(enter)), [a, b]);
     assert_eq!((stage.emit("a"), stage.emit("c")), (0, 1));
     let effects = stage.panic(RemoveNamespace { namespace });

@@ -36,13 +36,13 @@ impl Stage {
 
     fn look(&mut self, target: Target) -> Vec<SocketFound> {
         let (to, mut found) = oneshot::channel();
-        self.ask(Look { namespace: "/".into(), target, to });
+        self.ask(Look { namespace: "/".into(), target, to, elsewhere: None });
         found.try_recv().expect("a reply")
     }
 
     fn rooms_of(&mut self, namespace: &'static str) -> Vec<(ByteString, usize)> {
         let (to, mut rooms) = oneshot::channel();
-        self.ask(LookRooms { namespace: namespace.into(), to });
+        self.ask(LookRooms { namespace: namespace.into(), with_sids: false, to, elsewhere: None });
         rooms.try_recv().expect("a reply")
     }
 
@@ -130,14 +130,23 @@ async fn sockets_that_were_put_into_a_room_get_the_next_event_for_it() {
     let mut stage = Stage::new();
     let a = stage.socket("a", &["red"]);
     stage.socket("b", &[]);
-    let enter = EnterMany { namespace: "/".into(), target: target(&["red"], &[]), rooms: names(&["blue"]) };
+    let enter = EnterMany {
+        namespace: "/".into(),
+        target: target(&["red"], &[]),
+        rooms: names(&["blue"]),
+        is_local: false,
+    };
     let effects = stage.ask(enter);
     assert_eq!(told(&effects), [format!("{} PutInto {{ rooms: [\"blue\"] }}", a.member())]);
     assert_eq!(stage.found(target(&["blue"], &[])), [names(&["a", "red", "blue"])]);
     assert_eq!(stage.emit("blue"), 1);
     // The room itself may say who leaves it.
-    let quit =
-        QuitMany { namespace: "/".into(), target: target(&["blue"], &[]), rooms: names(&["blue", "red"]) };
+    let quit = QuitMany {
+        namespace: "/".into(),
+        target: target(&["blue"], &[]),
+        rooms: names(&["blue", "red"]),
+        is_local: false,
+    };
     let effects = stage.ask(quit);
     assert_eq!(told(&effects), [format!("{} TakenOut {{ rooms: [\"blue\", \"red\"] }}", a.member())]);
     assert_eq!((stage.emit("blue"), stage.rooms_of("/")), (0, vec![]));
@@ -149,10 +158,15 @@ async fn rooms_beyond_the_limit_are_not_entered_and_sockets_are_told_only_of_the
     let a = stage.socket("a", &["red"]);
     let rooms = names(&["red", "blue", "green"]);
     assert_eq!(LIMITS.max_rooms, 2);
-    let effects = stage.ask(EnterMany { namespace: "/".into(), target: Target::default(), rooms });
-    assert_eq!(told(&effects), [format!("{} PutInto {{ rooms: [\"red\", \"blue\"] }}", a.member())]);
     let effects =
-        stage.ask(EnterMany { namespace: "/".into(), target: Target::default(), rooms: names(&["x"]) });
+        stage.ask(EnterMany { namespace: "/".into(), target: Target::default(), rooms, is_local: false });
+    assert_eq!(told(&effects), [format!("{} PutInto {{ rooms: [\"red\", \"blue\"] }}", a.member())]);
+    let effects = stage.ask(EnterMany {
+        namespace: "/".into(),
+        target: Target::default(),
+        rooms: names(&["x"]),
+        is_local: false,
+    });
     assert!(told(&effects).is_empty());
 }
 
@@ -162,9 +176,9 @@ async fn recovery_knows_what_is_kept_of_a_socket_and_the_rooms_that_others_put_i
     let a = stage.socket("a", &["red"]);
     let everyone = || ("/".into(), Target::default());
     let (namespace, target) = everyone();
-    stage.ask(EnterMany { namespace, target, rooms: names(&["blue"]) });
+    stage.ask(EnterMany { namespace, target, rooms: names(&["blue"]), is_local: false });
     let (namespace, target) = everyone();
-    stage.ask(QuitMany { namespace, target, rooms: names(&["red"]) });
+    stage.ask(QuitMany { namespace, target, rooms: names(&["red"]), is_local: false });
     stage.ask(Disconnect { socket: a, may_return: true });
     stage.emit("blue");
     stage.emit("red");
@@ -183,8 +197,12 @@ async fn sockets_that_are_sent_away_get_what_was_emitted_before_and_nothing_afte
     let [a, b] = ["a", "b"].map(|sid| stage.socket(sid, &["red"]).member());
     stage.socket("c", &[]);
     stage.ask(emission("red"));
-    let effects =
-        stage.ask(DisconnectMany { namespace: "/".into(), target: target(&["red"], &[]), close: true });
+    let effects = stage.ask(DisconnectMany {
+        namespace: "/".into(),
+        target: target(&["red"], &[]),
+        close: true,
+        is_local: false,
+    });
     let end =
         |member: &MemberId| [format!("{member} SentAway {{ close: true }}"), format!("{member} detached")];
     let mut expected = vec!["broadcast".to_owned()];
@@ -211,7 +229,12 @@ async fn a_socket_that_is_sent_away_is_missing_among_the_acks_at_once() {
     stage.socket("a", &["red"]);
     let (answers, mut answered) = mpsc::unbounded_channel();
     stage.ask(EmitWithAck { emit: emission("red"), timeout: Duration::from_secs(9), answers });
-    stage.ask(DisconnectMany { namespace: "/".into(), target: Target::default(), close: false });
+    stage.ask(DisconnectMany {
+        namespace: "/".into(),
+        target: Target::default(),
+        close: false,
+        is_local: false,
+    });
     assert_eq!(answered.try_recv(), Ok(Answered::Expecting(1)));
     let missing = Answered::Missing { sid: "a".into(), why: NoAck::Left };
     assert_eq!(answered.try_recv(), Ok(missing));
