@@ -13,7 +13,6 @@ use super::{
     Metrics, must,
     parts::{PartFigures, Parts},
     redis::{Redis, RedisFigures},
-    socketio_redis::{SocketIoRedis, SocketIoRedisFigures},
     usage::{Gauges, Usage},
 };
 
@@ -38,7 +37,6 @@ pub(super) struct Program {
     shards_without_journal: AtomicUsize,
     parts: Parts,
     redis: Redis,
-    socketio_redis: SocketIoRedis,
     kept: IntCounter,
     not_kept: IntCounter,
     commits: Histogram,
@@ -89,7 +87,6 @@ impl Program {
             )),
             parts: Parts::new(),
             redis: Redis::new(),
-            socketio_redis: SocketIoRedis::new(),
             kept: must(IntCounter::new(
                 "echoroom_journal_messages_total",
                 "Messages made durable, or accepted by Redis.",
@@ -110,7 +107,7 @@ impl Program {
 
     /// What the registry shows.
     pub(super) fn collectors(&self) -> Vec<Box<dyn Collector>> {
-        let mut collectors: Vec<Box<dyn Collector>> = vec![
+        vec![
             Box::new(self.rooms.clone()),
             Box::new(self.kept_rooms.clone()),
             Box::new(self.used.clone()),
@@ -132,9 +129,7 @@ impl Program {
             // CPU and memory come from /proc.
             #[cfg(target_os = "linux")]
             Box::new(prometheus::process_collector::ProcessCollector::for_self()),
-        ];
-        collectors.extend(self.socketio_redis.collectors());
-        collectors
+        ]
     }
 
     /// Reads what is known only when it is asked for.
@@ -146,7 +141,6 @@ impl Program {
         self.journal_available.set((self.shards_without_journal.load(Ordering::SeqCst) == 0).into());
         self.parts.read();
         self.redis.read();
-        self.socketio_redis.read();
     }
 }
 
@@ -190,15 +184,6 @@ impl Metrics {
     /// Has `/metrics` show the link to other nodes.
     pub(crate) fn watch_redis(&self, figures: impl Fn() -> RedisFigures + Send + Sync + 'static) {
         self.program.redis.watch(figures);
-    }
-
-    /// Has `/metrics` show the sharing of Socket.IO namespaces.
-    #[allow(dead_code, reason = "the server does not share them yet")]
-    pub(crate) fn watch_socketio_redis(
-        &self,
-        figures: impl Fn() -> SocketIoRedisFigures + Send + Sync + 'static,
-    ) {
-        self.program.socketio_redis.watch(figures);
     }
 
     /// The gauge of rooms that count against the bound on rooms.

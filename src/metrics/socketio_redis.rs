@@ -85,7 +85,6 @@ impl SocketIoRedis {
         ]
     }
 
-    #[allow(dead_code, reason = "the server does not share namespaces yet")]
     /// Sets where the figures come from. A second call does not replace the first.
     pub(super) fn watch(&self, figures: impl Fn() -> SocketIoRedisFigures + Send + Sync + 'static) {
         self.figures.get_or_init(|| Box::new(figures));
