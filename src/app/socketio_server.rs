@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{Settings, Switch},
+    config::{Nodes, Settings, SocketIoAdapter, Switch},
     connection::{Budget, admission::Admission, rate::RateLimit, upload::UploadRate},
     metrics::Metrics,
     parts::Parts,
     session::{chat_socket, relay},
-    socketio::{Builder, Cors, Origins, Recovery, Server, SettingsError},
+    socketio::{Builder, Cors, Origins, Recovery, Redis, RedisFormat, Server, SettingsError},
 };
 
 /// Responses to polls below this size in bytes are not compressed.
@@ -26,7 +26,7 @@ pub(super) fn of(
     admission: &Arc<Admission>,
 ) -> Result<Server, SettingsError> {
     let builder = with_sessions(with_door(Server::builder(), settings), settings);
-    let builder = builder.admission(Arc::clone(admission));
+    let builder = with_redis(builder.admission(Arc::clone(admission)), &settings.nodes);
     let io = builder.build_on(Arc::clone(metrics), Arc::clone(budget), Arc::clone(parts))?;
     chat_socket::serve(&io);
     if settings.socketio.relay == Switch::On {
@@ -73,6 +73,17 @@ fn with_sessions(builder: Builder, settings: &Settings) -> Builder {
             max_sockets: settings.socketio.recovery_sockets.get(),
             ..Recovery::default()
         })
+}
+
+/// Sets with which servers the namespaces are shared.
+fn with_redis(builder: Builder, nodes: &Nodes) -> Builder {
+    let Some(url) = nodes.redis.clone() else { return builder };
+    let format = match nodes.socketio_adapter() {
+        SocketIoAdapter::Classic => RedisFormat::Classic,
+        SocketIoAdapter::Sharded => RedisFormat::Sharded,
+        SocketIoAdapter::Streams => RedisFormat::Streams,
+    };
+    builder.redis(Redis::at(url).format(format).key(nodes.socketio_key().as_str()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::metrics::SocketIoRedisFigures;
+
 /// What the adapter counts. The core counts `junk` and `only_here`, the thread with the connections all else.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
@@ -22,6 +24,20 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// The figures now, for `/metrics`.
+    pub(crate) fn shown(&self) -> SocketIoRedisFigures {
+        let total = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SocketIoRedisFigures {
+            is_up: self.is_up.load(Ordering::Relaxed),
+            published: total(&self.published),
+            heard: total(&self.heard),
+            refused: total(&self.refused),
+            losses: total(&self.losses),
+            junk: total(&self.junk),
+            only_here: total(&self.only_here),
+        }
+    }
+
     /// A body is no message, or one too many.
     pub(super) fn count_junk(&self) {
         self.junk.fetch_add(1, Ordering::Relaxed);

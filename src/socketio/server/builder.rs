@@ -397,7 +397,8 @@ impl Builder {
         if let Some(redis) = &self.redis {
             let (settings, options) = redis.check()?;
             let started = crate::socketio::adapter::start::start(settings, options, &engine, &table);
-            started.map_err(|error| SettingsError::Adapter(error.to_string()))?;
+            let figures = started.map_err(|error| SettingsError::Adapter(error.to_string()))?;
+            engine.metrics.watch_socketio_redis(move || figures.shown());
         }
         Ok(Server(Arc::new(Shared {
             rate: engine.settings.rate,

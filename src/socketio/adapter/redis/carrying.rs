@@ -312,13 +312,17 @@ impl<D: Decide, L: Local> Thread<D, L> {
         let output = match output {
             Output::Here(here) => {
                 let (local, replies) = (&mut self.local, &self.replies);
-                if let Err(Panicked::TooOften) = supervisor.attempt(|| local.perform(here, replies)) {
-                    self.is_dead = true;
-                }
+                self.is_dead |= is_dead_after(supervisor, || local.perform(here, replies));
                 return;
             }
-            Output::Deliver(deliver, offset) => return deliver.now(offset),
-            Output::Restore(restore, restored) => return restore.with(restored),
+            Output::Deliver(deliver, offset) => {
+                self.is_dead |= is_dead_after(supervisor, || deliver.now(offset));
+                return;
+            }
+            Output::Restore(restore, restored) => {
+                self.is_dead |= is_dead_after(supervisor, || restore.with(restored));
+                return;
+            }
             Output::End => {
                 self.is_ending = true;
                 return;
@@ -355,6 +359,11 @@ impl<D: Decide, L: Local> Thread<D, L> {
             warn!("Socket.IO could not tell the other servers all before the end: Redis has not answered");
         }
     }
+}
+
+/// Does something on this server. A panic ends what is done; returns whether there were too many.
+fn is_dead_after(supervisor: &Supervisor, act: impl FnOnce()) -> bool {
+    supervisor.attempt(act) == Err(Panicked::TooOften)
 }
 
 /// Begins to connect, after a pause.
