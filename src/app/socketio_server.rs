@@ -8,28 +8,31 @@ use crate::{
     metrics::Metrics,
     parts::Parts,
     session::{chat_socket, relay},
-    socketio::{Builder, Cors, Origins, Recovery, Server},
+    socketio::{Builder, Cors, Origins, Recovery, Server, SettingsError},
 };
 
 /// Responses to polls below this size in bytes are not compressed.
 const LEAST_COMPRESSED: usize = 1024;
 
 /// The program's server of Socket.IO: the chat in the main namespace, and the relay if that is on.
+///
+/// # Errors
+/// A setting of Redis is wrong, or the system cannot start the thread for it.
 pub(super) fn of(
     settings: &Settings,
     metrics: &Arc<Metrics>,
     budget: &Arc<Budget>,
     parts: &Arc<Parts>,
     admission: &Arc<Admission>,
-) -> Server {
+) -> Result<Server, SettingsError> {
     let builder = with_sessions(with_door(Server::builder(), settings), settings);
     let builder = builder.admission(Arc::clone(admission));
-    let io = builder.build_on(Arc::clone(metrics), Arc::clone(budget), Arc::clone(parts));
+    let io = builder.build_on(Arc::clone(metrics), Arc::clone(budget), Arc::clone(parts))?;
     chat_socket::serve(&io);
     if settings.socketio.relay == Switch::On {
         relay::serve(&io, RateLimit::of(settings));
     }
-    io
+    Ok(io)
 }
 
 /// Sets where the server is, and the checks of this server's other doors.

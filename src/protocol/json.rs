@@ -8,6 +8,8 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, de};
 
+pub(crate) mod walk;
+
 /// A string of JSON. Half of a surrogate pair becomes U+FFFD, as when JavaScript encodes a string as UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a>(pub Cow<'a, str>);

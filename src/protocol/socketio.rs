@@ -21,6 +21,7 @@ mod auth;
 mod decode;
 mod encode;
 mod fault;
+pub(crate) mod msgpack;
 mod node;
 mod pattern;
 mod placeholders;
@@ -33,6 +34,11 @@ pub(crate) const MAIN: &str = "/";
 /// Event names that only a library emits; from a client they are an error.
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+/// Whether an event has a reserved name, of which is asked one by one.
+pub(crate) fn is_reserved(is_named: impl Fn(&str) -> bool) -> bool {
+    RESERVED.iter().any(|name| is_named(name))
+}
 
 /// A complete packet of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]

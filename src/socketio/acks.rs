@@ -215,6 +215,28 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn sockets_of_other_servers_count_and_servers_that_are_silent_are_known() {
+        let elsewhere = [Answered::ExpectingElsewhere(1), of("", "[3]")];
+        let mut items = vec![Answered::Expecting(1), of("a", "[1]")];
+        items.extend(elsewhere);
+        let acks = stream(items.clone()).all().await.expect("all are there");
+        assert_eq!(acks, [("a".into(), 1), ("".into(), 3)]);
+        items.push(Answered::SilentServers(2));
+        let error = stream(items.clone()).all().await.expect_err("servers are silent");
+        assert_eq!((error.missing_servers, error.is_cut_off, error.acks.len()), (2, true, 2));
+        assert!(
+            error.to_string().ends_with("acknowledged the event, and 2 servers did not answer"),
+            "{error}"
+        );
+        let mut acks = stream(items);
+        while poll_fn(|cx| Pin::new(&mut acks).poll_next(cx)).await.is_some() {}
+        assert_eq!(acks.missing_servers(), 2);
+        // A socket that was asked there, and of which nothing has come.
+        let items = vec![Answered::Expecting(0), Answered::ExpectingElsewhere(1)];
+        assert!(stream(items).all().await.is_err_and(|error| error.is_cut_off && error.missing_servers == 0));
+    }
+
+    #[actix_web::test]
     async fn an_event_that_was_not_emitted_is_not_taken_for_one_without_recipients() {
         assert!(stream(vec![]).all().await.is_err_and(|error| error.is_cut_off));
         let items = vec![Answered::Expecting(2), of("a", "[1]")];

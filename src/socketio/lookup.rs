@@ -150,8 +150,8 @@ impl Emitter {
     }
 
     /// The rooms of the namespace on all servers that share it, with those that are the id of a socket. It waits for other
-    /// servers as [`fetch_sockets`](Self::fetch_sockets) does; those with a sharded adapter or one over streams do not tell
-    /// their rooms, nor are they counted as missing. It does not matter which sockets are selected.
+    /// servers as [`fetch_sockets`](Self::fetch_sockets) does. Only the classic format of the adapter asks for rooms; with
+    /// another one the rooms of this server are all that is known. It does not matter which sockets are selected.
     ///
     /// # Errors
     /// The room server did not reply.

@@ -94,10 +94,17 @@
 //! What a client can make the server hold is bounded: each bound is a setting of [`Builder`]. A client that sends faster than
 //! its handlers take is read more slowly, and one that does not read what it is sent is disconnected.
 //!
+//! # Several servers
+//!
+//! Servers of a cluster share namespaces. What a [`Server`], a [`Namespace`] or an [`Emitter`] does holds for the sockets of all
+//! of them, unless it is [local](Emitter::local). A result of several servers tells how many did not answer
+//! ([`Sockets::missing_servers`], [`AllRooms`], [`ServerAnswers`], [`MissingAcks`]) and has what came.
+//! [`Namespace::share_data`] shows the data of sockets to other servers; [`Namespace::server_side_emit`] tells their listeners
+//! of an event; [`Namespace::in_one_order`] has all hear one order. A server alone does all of it by itself.
+//!
 //! # What it does not do
 //!
-//! Clients of Socket.IO 2 (`EIO=3`) are refused. There is no parser but the default one, and no WebTransport. Several processes
-//! do not share rooms.
+//! Clients of Socket.IO 2 (`EIO=3`) are refused. There is no parser but the default one, and no WebTransport.
 //!
 //! Programs to start from are in `examples/`: `embed`, `chat`, `whiteboard` and `admission`.
 

@@ -110,3 +110,52 @@ impl<T: DeserializeOwned> ServerAnswers<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(json: &'static str) -> Args {
+        Args { json: json.into(), attachments: Vec::new() }
+    }
+
+    #[test]
+    fn the_first_answer_counts_and_may_be_given_on_another_thread() {
+        let (to, mut answered) = oneshot::channel();
+        let event = ServerEvent::new("hello".into(), args(r#"["hello",2,"x"]"#), Some(to));
+        assert_eq!((event.name(), event.decode::<(u8, String)>().ok()), ("hello", Some((2, "x".to_owned()))));
+        let later = event.clone();
+        assert!(event.is_answer_wanted());
+        std::thread::spawn(move || later.answer(&(1, "two"))).join().expect("it does not panic");
+        assert!(!event.is_answer_wanted());
+        event.answer("too late");
+        assert_eq!(answered.try_recv().ok(), Some(args(r#"[[1,"two"]]"#)), "one value");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_encoded_leaves_room_for_another_one() {
+        let (to, mut answered) = oneshot::channel();
+        let event = ServerEvent::new("hello".into(), args(r#"["hello"]"#), Some(to));
+        event.answer(&std::collections::BTreeMap::from([(vec![1], 2)]));
+        event.answer("now");
+        assert_eq!(answered.try_recv().ok(), Some(args(r#"["now"]"#)));
+    }
+
+    #[test]
+    fn an_event_that_wants_no_answer_takes_none() {
+        let event = ServerEvent::new("hello".into(), args(r#"["hello"]"#), None);
+        event.answer(&1);
+        assert!(!event.is_answer_wanted());
+    }
+
+    #[test]
+    fn answers_of_another_type_are_told_apart() {
+        let mut all = ServerAnswers::<u8>::default();
+        all.add(AnswersElsewhere { answers: vec![args("[1]"), args(r#"["x"]"#), args("[]")], missing: 1 });
+        all.add(AnswersElsewhere { answers: vec![args("[2,3]")], missing: 2 });
+        assert_eq!((all.answers, all.bad_answers.len(), all.missing_servers), (vec![1, 2], 2, 3));
+        let mut pairs = ServerAnswers::<(u8, u8)>::default();
+        pairs.add(AnswersElsewhere { answers: vec![args("[[1,2]]")], missing: 0 });
+        assert_eq!(pairs.answers, [(1, 2)], "an answer is one value");
+    }
+}

@@ -22,6 +22,8 @@ mod observer;
 mod registering;
 mod servers;
 mod table;
+#[cfg(test)]
+mod tests;
 
 /// What all namespaces of a server share.
 #[derive(Clone, Debug)]

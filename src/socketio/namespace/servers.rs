@@ -1,6 +1,7 @@
 //! Events between the servers of a cluster, and what they know of each other.
 
 use std::{
+    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -16,7 +17,7 @@ use crate::{
     protocol::socketio::{Args, EncodeError},
     socketio::{
         AllRooms, Gone, ServerAnswers, ServerEvent,
-        cluster::ServerEventHeard,
+        cluster::{AnswersElsewhere, ServerEventHeard},
         rooms::messages::{CountServers, TellServers},
         socket::{SharedData, SocketData, from_json},
     },
@@ -90,7 +91,7 @@ impl<U: SocketData> Namespace<U> {
         &self,
         namespace: ByteString,
         args: Args,
-        answers: Option<oneshot::Sender<crate::socketio::cluster::AnswersElsewhere>>,
+        answers: Option<oneshot::Sender<AnswersElsewhere>>,
     ) {
         let tell = TellServers { namespace, args, answers, timeout: SERVER_ANSWER_TIMEOUT };
         self.core.engine.room_server().do_send(tell);
@@ -126,12 +127,15 @@ impl<U: SocketData> Namespace<U> {
     /// in Node. A socket that is recovered at another server has its data from it. Without this, servers see `{}`, and
     /// recovery at another server does not restore the data.
     ///
-    /// The data is encoded when it is asked for, on any thread. Data that changes may be in a `Mutex`, which serde encodes.
+    /// The data is encoded when it is asked for, on any thread. Data of the type `()` is not encoded, and stays `{}`. Data that changes may be in a `Mutex`, which serde encodes.
     pub fn share_data(self) -> Self
     where
         U: Serialize + DeserializeOwned,
     {
-        self.change(|definition| definition.shared_data = Some(SharedData::of::<U>()));
+        let unit: &dyn Any = &();
+        if !unit.is::<U>() {
+            self.change(|definition| definition.shared_data = Some(SharedData::of::<U>()));
+        }
         self
     }
 

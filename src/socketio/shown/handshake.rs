@@ -157,3 +157,111 @@ fn headers_of(values: BTreeMap<String, Value>) -> Vec<(String, String)> {
     }
     headers
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    /// As a server of Node shows it.
+    const OF_NODE: &str = r#"{"headers":{"host":"127.0.0.1:7802","x-two":["1","2"]},"time":"Thu Nov 26 2026 10:56:37 GMT+0000 (Coordinated Universal Time)","address":"::ffff:127.0.0.1","xdomain":true,"secure":true,"issued":1795690597328,"url":"/socket.io/?EIO=4&transport=websocket","query":{"EIO":"4","transport":"websocket"},"auth":{"who":"b1","rooms":["red"]}}"#;
+
+    fn handshake(target: &str, headers: &[(&str, &str)], auth: &'static str) -> Handshake {
+        let mut request =
+            TestRequest::with_uri(target).peer_addr("192.0.2.1:80".parse().expect("an address"));
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        Handshake::new(Request::of(&request.to_http_request(), &[]), auth.into())
+    }
+
+    #[test]
+    fn a_handshake_of_node_is_read() {
+        let handshake = handshake_of(OF_NODE);
+        assert_eq!(handshake.header("Host"), Some("127.0.0.1:7802"));
+        assert_eq!(handshake.headers().filter(|(name, _)| *name == "x-two").count(), 2);
+        assert_eq!(handshake.address(), "127.0.0.1".parse().ok());
+        assert_eq!(
+            (handshake.url(), handshake.path()),
+            ("/socket.io/?EIO=4&transport=websocket", "/socket.io/")
+        );
+        assert_eq!(handshake.query("transport").as_deref(), Some("websocket"));
+        assert_eq!(handshake.issued(), 1_795_690_597_328);
+        assert!(handshake.is_secure() && handshake.is_cross_domain());
+        assert_eq!(handshake.auth_json(), r#"{"who":"b1","rooms":["red"]}"#);
+    }
+
+    #[test]
+    fn a_handshake_that_is_shown_is_the_one_that_is_read() {
+        let headers = [
+            ("Origin", "http://a.example"),
+            ("Cookie", "a=1"),
+            ("Cookie", "b=2"),
+            ("X-Two", "1"),
+            ("X-Two", "2"),
+        ];
+        let written = handshake("/io/?b=1&a=%C3%A9&b=2", &headers, r#"{"token":"\ud800"}"#);
+        for with_headers in [true, false] {
+            let json = handshake_json(&written, with_headers);
+            let read = handshake_of(&json);
+            assert_eq!(read.url(), written.url());
+            assert_eq!(read.auth_json(), written.auth_json());
+            assert_eq!((read.address(), read.issued()), (written.address(), written.issued()));
+            assert!(read.is_cross_domain() && !read.is_secure());
+            let shown = with_headers.then_some("a=1; b=2");
+            assert_eq!(
+                (read.header("cookie"), read.header("x-two")),
+                (shown, with_headers.then_some("1, 2"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_fields_are_those_of_node_in_their_order_and_headers_are_kept_back() {
+        let json =
+            handshake_json(&handshake("/io/?b=1&a=%C3%A9&b=2", &[("Cookie", "secret")], r#"{"a":1}"#), false);
+        let (before, behind) = json.split_once(r#""time":"#).expect("a time");
+        let (time, behind) = behind.split_once(r#","address""#).expect("an address");
+        let (issued, behind) = behind.split_once(r#","url""#).expect("a url");
+        assert_eq!(before, r#"{"headers":{},"#);
+        assert!(time.ends_with(r#" GMT+0000 (Coordinated Universal Time)""#), "{time}");
+        let start = r#":"192.0.2.1","xdomain":false,"secure":false,"issued":"#;
+        assert!(issued.strip_prefix(start).is_some_and(|issued| issued.parse::<u64>().is_ok()), "{issued}");
+        assert_eq!(behind, r#":"/io/?b=1&a=%C3%A9&b=2","query":{"b":["1","2"],"a":"é"},"auth":{"a":1}}"#);
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_type_is_passed_over() {
+        for json in
+            ["", "[]", "7", "{", "{}", r#"{"headers":7,"address":{},"secure":"x","issued":-1,"url":[]}"#]
+        {
+            let read = handshake_of(json);
+            assert_eq!((read.url(), read.headers().count(), read.address()), ("", 0, None), "{json}");
+            assert_eq!((read.issued(), read.auth_json()), (0, "{}"), "{json}");
+        }
+        let json =
+            r#"{"url":7,"issued":1e300,"secure":true,"address":"nowhere","headers":{"a":1,"b":["x",2]}}"#;
+        let read = handshake_of(json);
+        assert!(read.is_secure() && read.issued() == u64::MAX);
+        assert_eq!(read.headers().collect::<Vec<_>>(), [("b", "x")]);
+    }
+
+    #[test]
+    fn no_text_of_another_server_becomes_a_header_that_it_did_not_show() {
+        let json = r#"{"url":"/a\nb: c","headers":{"a":"1\nx: 2","b: y":"3","c\r":"4","d":"5"}}"#;
+        let read = handshake_of(json);
+        assert_eq!((read.url(), read.path()), ("", ""));
+        assert_eq!(read.headers().collect::<Vec<_>>(), [("d", "5")]);
+    }
+
+    #[test]
+    fn no_more_headers_are_read_than_the_bound_allows() {
+        let value = "x".repeat(1000);
+        let headers: BTreeMap<_, _> = (0..100).map(|at| (format!("x-{at}"), &value)).collect();
+        let json = serde_json::json!({ "headers": headers }).to_string();
+        let read = handshake_of(&json);
+        let bytes: usize = read.headers().map(|(name, value)| name.len() + value.len()).sum();
+        assert!((MAX_HEADER_BYTES - 2000..=MAX_HEADER_BYTES).contains(&bytes), "{bytes}");
+    }
+}

@@ -66,3 +66,57 @@ impl fmt::Debug for SharedData {
         f.write_str("SharedData")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::*;
+
+    /// Data whose code fails.
+    struct Bad(bool);
+
+    impl Serialize for Bad {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            assert!(self.0, "a bug");
+            Err(serde::ser::Error::custom("it cannot be encoded"))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Bad {
+        fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            panic!("a bug")
+        }
+    }
+
+    #[test]
+    fn data_is_shown_as_it_is_now_and_read_again() {
+        let shared = SharedData::of::<Mutex<Vec<u8>>>();
+        let list = Arc::new(Mutex::new(vec![1]));
+        let data: Data = Arc::<Mutex<Vec<u8>>>::clone(&list);
+        assert_eq!(shared.show(&data), "[1]");
+        list.lock().expect("a list").push(2);
+        assert_eq!(shared.show(&data), "[1,2]");
+        let read = shared.read("[3]").expect("it fits").downcast::<Mutex<Vec<u8>>>().expect("a list");
+        assert_eq!(*read.lock().expect("a list"), [3]);
+        assert!(shared.read(r#"["x"]"#).is_none() && shared.read("").is_none());
+    }
+
+    #[test]
+    fn data_that_cannot_be_shown_is_null_and_a_panic_goes_no_further() {
+        let shared = SharedData::of::<Bad>();
+        for data in [Arc::new(Bad(true)) as Data, Arc::new(Bad(false)), Arc::new(7)] {
+            assert_eq!(shared.show(&data), "null");
+        }
+        assert!(shared.read("{}").is_none());
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_read_as_a_replacement() {
+        assert_eq!(from_json::<String>(r#""\ud800x""#).as_deref(), Some("\u{FFFD}x"));
+        assert_eq!(from_json::<(u8, u8)>("[1,2]"), Some((1, 2)), "a tuple is one value");
+        assert_eq!(from_json::<u8>("\"1\""), None);
+    }
+}

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod admission;
+mod alone;
 mod arguments;
 mod asking;
 mod bounds;

@@ -1,1 +1,14 @@
-//! The connections to Redis.
+//! The thread with the connections to Redis.
+//!
+//! - [`handle`]: the thread as other threads have it. [`carrying`]: the thread, which carries out what the core decides.
+//! - [`home`]: finds the server to connect to, and connects. [`traffic`]: what passes over open connections.
+//! - [`requests`]: requests and their replies as values of Redis. [`pushes`]: what comes without having been asked for.
+//! - [`refusals`]: log lines of what Redis refuses.
+
+mod carrying;
+pub(crate) mod handle;
+mod home;
+mod pushes;
+mod refusals;
+mod requests;
+mod traffic;

@@ -1,0 +1,419 @@
+//! What passes over open connections: requests and their replies, subscriptions, what is published, entries, pings.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use actix_web::rt;
+use bytestring::ByteString;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use redis::{Pipeline, RedisError, Value, aio::MultiplexedConnection};
+use tokio::task::unconstrained;
+
+use super::{
+    home::{Connected, Opener},
+    pushes::{LINES, Line, Outlet, Pushed, Said, Subscriptions},
+    refusals,
+    requests::{Asked, Batch, entries_read, read, reply},
+};
+use crate::{
+    redis_client::{error::words_of_loss, slots::slot_of_key, values::refusal},
+    socketio::adapter::{
+        figures::Figures,
+        settings::RedisOptions,
+        traffic::{Channel, Input},
+    },
+};
+
+/// Time between pings on each connection. Nothing else notices a Redis that is stopped while its connections stay.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a connection may be silent. Pings make it speak more often; the reader is answered as often.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// A timer that is so late shows that this process has stood still, and what has come meanwhile may not be read yet.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// Bytes that a subscription is counted for beside its name.
+const SUBSCRIPTION_BYTES: usize = 64;
+
+/// What has come back of something that was sent.
+pub(super) enum Back {
+    /// Replies to requests of this many bytes.
+    Replies(Vec<Asked>, usize, Result<Vec<Value>, RedisError>),
+    /// Replies to subscriptions of this many bytes. What is subscribed comes as pushes.
+    Subscribed(usize, Result<Vec<Value>, RedisError>),
+    /// A ping was answered. A refusal is an answer, too: a Redis whose disk is full refuses pings.
+    Alive(Line, Result<(), RedisError>),
+    /// The connection for the reader.
+    Reader(Result<MultiplexedConnection, RedisError>),
+    /// What was read of a stream.
+    Read(ByteString, Result<Value, RedisError>),
+}
+
+/// Something that has happened on the connections.
+pub(super) enum Event {
+    Back(Box<Back>),
+    Pushed(Pushed),
+    /// A ping is due, or a connection may have been silent for too long.
+    Time,
+}
+
+/// What is read.
+struct Reading {
+    stream: ByteString,
+    after: ByteString,
+}
+
+/// Subscriptions of a turn.
+#[derive(Default)]
+pub(super) struct FeedBatch {
+    commands: Pipeline,
+    bytes: usize,
+}
+
+/// Open connections.
+pub(super) struct Traffic {
+    requests: MultiplexedConnection,
+    feed: MultiplexedConnection,
+    /// `None` until there is something to read.
+    reader: Option<MultiplexedConnection>,
+    opener: Opener,
+    outlet: Outlet,
+    subscriptions: Subscriptions,
+    reading: Option<Reading>,
+    sent: FuturesUnordered<Pin<Box<dyn Future<Output = Back>>>>,
+    /// Batches that were sent and are not answered, and their bytes.
+    unanswered: usize,
+    unanswered_bytes: usize,
+    /// When the connections were last heard of.
+    heard_at: [Instant; LINES],
+    next_ping: Instant,
+    read_count: usize,
+    most_bytes: usize,
+    home_slot: u16,
+    figures: Arc<Figures>,
+}
+
+impl Traffic {
+    pub(super) fn new(
+        connected: Connected,
+        options: &RedisOptions,
+        figures: Arc<Figures>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            requests: connected.requests,
+            feed: connected.feed,
+            reader: None,
+            opener: connected.opener,
+            outlet: connected.outlet,
+            subscriptions: Subscriptions::default(),
+            reading: None,
+            sent: FuturesUnordered::new(),
+            unanswered: 0,
+            unanswered_bytes: 0,
+            heard_at: [now; LINES],
+            next_ping: now + PING_INTERVAL,
+            read_count: options.read_count,
+            most_bytes: options.max_unanswered_bytes,
+            home_slot: slot_of_key(options.home_key.as_bytes()),
+            figures,
+        }
+    }
+
+    // ----- what is sent -----
+
+    /// Adds a subscription to a turn's.
+    pub(super) fn subscribe(channel: &Channel, batch: &mut FeedBatch) {
+        let (word, name) = match channel {
+            Channel::Plain(name) => ("SUBSCRIBE", name),
+            Channel::Pattern(name) => ("PSUBSCRIBE", name),
+            Channel::Shard(name) => ("SSUBSCRIBE", name),
+        };
+        batch.commands.cmd(word).arg(&name[..]);
+        batch.bytes += name.len() + SUBSCRIPTION_BYTES;
+    }
+
+    /// Adds the end of a subscription to a turn's.
+    pub(super) fn unsubscribe(&mut self, channel: Channel, batch: &mut FeedBatch) {
+        let (word, name) = match &channel {
+            Channel::Plain(name) => ("UNSUBSCRIBE", name),
+            Channel::Pattern(name) => ("PUNSUBSCRIBE", name),
+            Channel::Shard(name) => ("SUNSUBSCRIBE", name),
+        };
+        batch.commands.cmd(word).arg(&name[..]);
+        batch.bytes += name.len() + SUBSCRIPTION_BYTES;
+        self.subscriptions.end(channel);
+    }
+
+    /// Reads a stream from behind an id on.
+    pub(super) fn read(&mut self, stream: ByteString, after: ByteString) {
+        let is_first = self.reading.replace(Reading { stream, after }).is_none();
+        if is_first {
+            let opener = self.opener.clone();
+            self.keep(async move { Back::Reader(opener.open(Line::Reader).await) });
+        }
+    }
+
+    /// Sends a turn's requests, those of each connection in one write.
+    ///
+    /// # Errors
+    /// The connections are to be given up: too many bytes are unanswered.
+    pub(super) fn send(&mut self, batch: Batch, feed: FeedBatch) -> Result<(), String> {
+        let FeedBatch { commands, bytes } = feed;
+        if !commands.is_empty() {
+            let (mut connection, count) = (self.feed.clone(), commands.len());
+            self.count(bytes);
+            self.keep(async move {
+                Back::Subscribed(bytes, connection.send_packed_commands(&commands, 0, count).await)
+            });
+        }
+        let Batch { commands, asked, bytes } = batch;
+        if !commands.is_empty() {
+            let (mut connection, count) = (self.requests.clone(), commands.len());
+            self.count(bytes);
+            self.keep(async move {
+                let replies = connection.send_packed_commands(&commands, 0, count).await;
+                Back::Replies(asked, bytes, replies)
+            });
+        }
+        if self.unanswered_bytes > self.most_bytes {
+            return Err(format!("Redis has more than {} bytes of requests unanswered", self.most_bytes));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.unanswered += 1;
+        self.unanswered_bytes += bytes;
+    }
+
+    /// Whether all requests are answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.unanswered == 0
+    }
+
+    fn ping(&mut self, line: Line) {
+        let mut connection = match line {
+            Line::Requests => self.requests.clone(),
+            Line::Feed => self.feed.clone(),
+            // It is asked all the time.
+            Line::Reader => return,
+        };
+        self.keep(async move {
+            let pong = connection.send_packed_command(&redis::cmd("PING")).await;
+            Back::Alive(line, pong.map(drop))
+        });
+    }
+
+    /// Has a request sent now, so that requests pass in the order of these calls, and waits for its answer later.
+    fn keep(&mut self, request: impl Future<Output = Back> + 'static) {
+        // A request that the runtime has put off would pass later than the next one.
+        let mut request: Pin<Box<dyn Future<Output = Back>>> = Box::pin(unconstrained(request));
+        match request.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            // It has failed at once.
+            Poll::Ready(back) => self.sent.push(Box::pin(std::future::ready(back))),
+            Poll::Pending => self.sent.push(request),
+        }
+    }
+
+    // ----- what comes -----
+
+    /// The next event. Nothing is lost if the future is dropped.
+    pub(super) async fn event(&mut self) -> Event {
+        let reader =
+            self.reader.as_ref().map_or(self.next_ping, |_| self.heard_at[Line::Reader as usize] + SILENCE);
+        let silent_at = self.heard_at[0].min(self.heard_at[1]) + SILENCE;
+        let Self { outlet, sent, next_ping, .. } = self;
+        let time = rt::time::sleep_until(silent_at.min(reader).min(*next_ping).into());
+        let sent = poll_fn(|cx| match sent.poll_next_unpin(cx) {
+            Poll::Ready(Some(back)) => Poll::Ready(back),
+            // None is under way.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            // Replies first: they are bounded by what was asked.
+            biased;
+            back = sent => Event::Back(Box::new(back)),
+            pushed = outlet.next() => Event::Pushed(pushed),
+            () = time => Event::Time,
+        }
+    }
+
+    /// Takes an event, and appends what the core is to be told.
+    ///
+    /// # Errors
+    /// The connections are to be given up, for this reason.
+    pub(super) fn take(&mut self, event: Event, inputs: &mut Vec<Input>) -> Result<(), String> {
+        match event {
+            Event::Back(back) => self.take_back(*back, inputs),
+            Event::Pushed(Pushed::TooMuch) => {
+                Err(format!("Redis has sent more than {} bytes that are not handled yet", self.most_bytes))
+            }
+            Event::Pushed(Pushed::Push(line, push, _)) => {
+                self.hear(line);
+                let said = self.subscriptions.read(push)?;
+                self.take_said(said, inputs);
+                Ok(())
+            }
+            Event::Time => self.look_at_the_clock(Instant::now()),
+        }
+    }
+
+    fn take_said(&self, said: Said, inputs: &mut Vec<Input>) {
+        match said {
+            Said::Input(input) => {
+                if matches!(input, Input::Published { .. }) {
+                    self.figures.heard.fetch_add(1, Ordering::Relaxed);
+                }
+                inputs.push(input);
+            }
+            Said::Junk => _ = self.figures.junk.fetch_add(1, Ordering::Relaxed),
+            Said::Nothing => {}
+        }
+    }
+
+    fn take_back(&mut self, back: Back, inputs: &mut Vec<Input>) -> Result<(), String> {
+        match back {
+            Back::Replies(asked, bytes, replies) => {
+                self.unanswered -= 1;
+                self.unanswered_bytes -= bytes;
+                let values = replies.map_err(|error| words_of_loss(&error))?;
+                self.hear(Line::Requests);
+                self.take_replies(asked, values, inputs)
+            }
+            Back::Subscribed(bytes, replies) => {
+                self.unanswered -= 1;
+                self.unanswered_bytes -= bytes;
+                let values = replies.map_err(|error| words_of_loss(&error))?;
+                self.hear(Line::Feed);
+                match values.iter().find_map(refusal) {
+                    Some(why) => Err(format!("Redis refuses a subscription: {why}")),
+                    None => Ok(()),
+                }
+            }
+            Back::Alive(line, answered) => {
+                answered.map_err(|error| words_of_loss(&error))?;
+                self.hear(line);
+                Ok(())
+            }
+            Back::Reader(opened) => {
+                self.reader = Some(opened.map_err(|error| words_of_loss(&error))?);
+                self.hear(Line::Reader);
+                self.read_on();
+                Ok(())
+            }
+            Back::Read(stream, read) => self.take_read(&stream, read, inputs),
+        }
+    }
+
+    fn take_replies(
+        &mut self,
+        asked: Vec<Asked>,
+        values: Vec<Value>,
+        inputs: &mut Vec<Input>,
+    ) -> Result<(), String> {
+        if values.len() != asked.iter().map(Asked::replies).sum::<usize>() {
+            return Err("Redis has answered something else than what it was asked".to_owned());
+        }
+        let mut verdict = Ok(());
+        let mut values = values.into_iter();
+        for asked in asked {
+            let replies: Vec<_> = values.by_ref().take(asked.replies()).collect();
+            let refused = match asked {
+                Asked::Query(id, query) => {
+                    let reply = reply(&query, replies);
+                    let refused = reply.as_ref().err().cloned();
+                    inputs.push(Input::Replied(id, reply));
+                    refused
+                }
+                Asked::Published(command) => self.take_reply(command, true, &replies),
+                Asked::Stored => self.take_reply("SET", false, &replies),
+            };
+            if let Some(text) = refused.filter(|text| self.is_for_another_server(text)) {
+                verdict = Err(format!("Redis has become another one: {text}"));
+            }
+        }
+        verdict
+    }
+
+    /// Counts the reply to a command that asks nothing; the refusal, if it is one.
+    fn take_reply(&self, command: &str, is_publication: bool, replies: &[Value]) -> Option<String> {
+        let refused = replies.first().and_then(refusal);
+        match &refused {
+            Some(text) => {
+                self.figures.refused.fetch_add(1, Ordering::Relaxed);
+                refusals::log(command, text);
+            }
+            None if is_publication => _ = self.figures.published.fetch_add(1, Ordering::Relaxed),
+            None => {}
+        }
+        refused
+    }
+
+    /// Whether a refusal will not pass on this connection: the server is a replica now, or the slot of the key is another
+    /// server's. Other keys of a Redis Cluster are always in other slots.
+    fn is_for_another_server(&self, text: &str) -> bool {
+        let moved = text.strip_prefix("MOVED ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        moved == Some(self.home_slot) || text.starts_with("READONLY")
+    }
+
+    // ----- the reader -----
+
+    fn read_on(&mut self) {
+        let (Some(reader), Some(reading)) = (&self.reader, &self.reading) else { return };
+        let mut connection = reader.clone();
+        let command = read(&reading.stream, &reading.after, self.read_count);
+        let stream = reading.stream.clone();
+        self.keep(async move { Back::Read(stream, connection.send_packed_command(&command).await) });
+    }
+
+    fn take_read(
+        &mut self,
+        stream: &ByteString,
+        read: Result<Value, RedisError>,
+        inputs: &mut Vec<Input>,
+    ) -> Result<(), String> {
+        let value = read.map_err(|error| words_of_loss(&error))?;
+        self.hear(Line::Reader);
+        if let Some(why) = refusal(&value) {
+            return Err(format!("Redis does not let this server read the stream: {why}"));
+        }
+        let entries = entries_read(value);
+        if let (Some(last), Some(reading)) = (entries.last(), &mut self.reading)
+            && reading.stream == *stream
+        {
+            reading.after = last.id.clone();
+            self.figures.heard.fetch_add(entries.len() as u64, Ordering::Relaxed);
+            inputs.push(Input::Entries(entries));
+        }
+        self.read_on();
+        Ok(())
+    }
+
+    // ----- time -----
+
+    fn hear(&mut self, line: Line) {
+        self.heard_at[line as usize] = Instant::now();
+    }
+
+    fn look_at_the_clock(&mut self, now: Instant) -> Result<(), String> {
+        if now >= self.next_ping + STANDSTILL {
+            self.heard_at = [now; LINES];
+        }
+        let lines = if self.reader.is_some() { LINES } else { LINES - 1 };
+        if self.heard_at[..lines].iter().any(|heard_at| now >= *heard_at + SILENCE) {
+            return Err(format!("Redis has been silent for {} seconds", SILENCE.as_secs()));
+        }
+        if now >= self.next_ping {
+            self.next_ping = now + PING_INTERVAL;
+            [Line::Requests, Line::Feed].into_iter().for_each(|line| self.ping(line));
+        }
+        Ok(())
+    }
+}
