@@ -430,9 +430,9 @@ impl Core {
         }
     }
 
-    fn replied(&mut self, id: QueryId, reply: Result<Reply, String>, out: &mut Vec<Output>) {
+    fn replied(&mut self, now: Instant, id: QueryId, reply: Result<Reply, String>, out: &mut Vec<Output>) {
         if self.restoring.has_asked(id) {
-            return self.restore_on(id, reply, out);
+            return self.restore_on(now, id, reply, out);
         }
         if let Some(position) = self.link.position(id, &reply, out) {
             out.push(Output::Here(Here::Position(position)));
@@ -461,6 +461,7 @@ impl Core {
     fn wake(&mut self, now: Instant, out: &mut Vec<Output>) {
         self.asked.give_up_at(now);
         self.asking.forget_at(now);
+        self.look_again(now, out);
         let overdue = self.namespaces.overdue(now);
         out.extend(overdue.into_iter().map(|deliver| Output::Deliver(deliver, None)));
     }
@@ -485,7 +486,7 @@ impl Decide for Core {
             }
             Input::Published { by, channel, body } => self.published(now, &by, &channel, body, out),
             Input::Entries(entries) => self.read(now, entries, out),
-            Input::Replied(id, reply) => self.replied(id, reply, out),
+            Input::Replied(id, reply) => self.replied(now, id, reply, out),
             Input::Order(order) => self.take_order(now, order, out),
             Input::FromHere(answer) => self.take_answer(answer, out),
             Input::Wake => self.wake(now, out),
@@ -493,10 +494,8 @@ impl Decide for Core {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        [self.asked.next_deadline(), self.asking.next_deadline(), self.namespaces.next_overdue()]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.asked.next_deadline(), self.namespaces.next_overdue()];
+        [self.asking.next_deadline(), self.restoring.next_try()].into_iter().chain(own).flatten().min()
     }
 
     fn begin_again(&mut self, out: &mut Vec<Output>) {
