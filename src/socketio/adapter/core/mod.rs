@@ -375,16 +375,19 @@ impl Core {
                 out.push(Output::Here(Here::Emit { namespace, args, opts, offset }));
             }
             Message::Join { opts, rooms, request } => {
+                let request = self.if_here(&namespace, request, &opts);
                 let here = Here::Join { namespace: namespace.clone(), target: opts.target, rooms };
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
             }
             Message::Leave { opts, rooms, request } => {
+                let request = self.if_here(&namespace, request, &opts);
                 let here = Here::Leave { namespace: namespace.clone(), target: opts.target, rooms };
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
             }
             Message::Disconnect { opts, close, request } => {
+                let request = self.if_here(&namespace, request, &opts);
                 let here = Here::Disconnect { namespace: namespace.clone(), target: opts.target, close };
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
@@ -402,6 +405,16 @@ impl Core {
             }
             answer => self.asked.answered(answer),
         }
+    }
+
+    /// The request of an old server, which names one socket, if this server has that.
+    fn if_here(
+        &self,
+        namespace: &ByteString,
+        request: Option<ByteString>,
+        opts: &Opts,
+    ) -> Option<ByteString> {
+        request.filter(|_| opts.target.to.iter().any(|sid| self.namespaces.is_occupied(namespace, sid)))
     }
 
     /// Tells an old server that what it has asked for is done.
