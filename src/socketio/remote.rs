@@ -155,3 +155,50 @@ impl fmt::Debug for RemoteSocket {
         f.debug_struct("RemoteSocket").field("id", &id).field("rooms", &rooms).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        connection::Budget,
+        socketio::{engine::Engine, settings::EngineSettings},
+    };
+
+    fn is_shared<T: Clone + Send + Sync>() {}
+
+    /// A socket of another server, with this data.
+    fn elsewhere(engine: &Engine, data: &'static str) -> RemoteSocket {
+        let shown = SocketShown {
+            id: "the id".into(),
+            rooms: vec!["the id".into(), "red".into()],
+            handshake: r#"{"headers":{},"url":"/io/?a=1","auth":{"b":2}}"#.into(),
+            data: data.into(),
+        };
+        let emitter = Emitter::new(engine.room_server().clone(), "/".into());
+        RemoteSocket::elsewhere(&emitter, &"/".into(), shown)
+    }
+
+    #[actix_web::test]
+    async fn a_socket_of_another_server_is_what_that_server_shows() {
+        is_shared::<RemoteSocket>();
+        let engine = Engine::new(EngineSettings::default(), Arc::default(), Budget::new(1), Arc::default());
+        let socket = elsewhere(&engine, r#"{"name":"Ada"}"#);
+        assert_eq!((socket.id(), socket.is_local()), ("the id", false));
+        assert_eq!(socket.rooms(), ["the id", "red"]);
+        let handshake = socket.handshake();
+        assert_eq!((handshake.query("a").as_deref(), handshake.auth_json()), (Some("1"), r#"{"b":2}"#));
+        assert_eq!(socket.data_as(), Some(serde_json::json!({"name": "Ada"})));
+        assert_eq!(socket.data_as::<u8>(), None);
+        assert!(socket.data::<serde_json::Value>().is_none(), "the value itself is at the other server");
+        assert!(format!("{socket:?}").contains("the id"));
+    }
+
+    #[actix_web::test]
+    async fn data_of_another_server_may_be_anything() {
+        let engine = Engine::new(EngineSettings::default(), Arc::default(), Budget::new(1), Arc::default());
+        for data in ["{", "\"\\ud800", "[[[["] {
+            assert_eq!(elsewhere(&engine, data).data_as::<serde_json::Value>(), None, "{data}");
+        }
+        assert_eq!(elsewhere(&engine, "null").data_as::<Option<u8>>(), Some(None));
+    }
+}

@@ -107,7 +107,7 @@ mod tests {
         let heard = test.queue.heard(&Bytes::from_static(b"a"));
         assert_eq!(test.done(heard), [1, 2, 3]);
         let heard = test.queue.heard(&Bytes::from_static(b"other"));
-        assert_eq!(test.done(heard), []);
+        assert!(test.done(heard).is_empty());
         // What was said before is not heard any more.
         let heard = test.queue.heard(&Bytes::from_static(b"a"));
         assert_eq!(test.done(heard), [4, 5]);
@@ -123,7 +123,7 @@ mod tests {
         test.push(later, Some("b"), 3);
         assert_eq!(test.queue.next_overdue(), Some(now + PATIENCE));
         let overdue = test.queue.overdue(later);
-        assert_eq!(test.done(overdue), []);
+        assert!(test.done(overdue).is_empty());
         let overdue = test.queue.overdue(now + PATIENCE);
         assert_eq!(test.done(overdue), [1, 2]);
         let all = test.queue.take_all();
