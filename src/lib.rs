@@ -93,6 +93,11 @@ pub mod testing {
         },
     };
 
+    /// What the test of junk from Redis uses.
+    pub mod socketio {
+        pub use crate::socketio::adapter::formats::trial::{Reading, samples};
+    }
+
     /// What the tests of several nodes use.
     pub mod nodes {
         pub use crate::{

@@ -7,6 +7,8 @@ use prometheus::{
     core::Collector,
 };
 
+use self::socketio_redis::SocketIoRedis;
+pub(crate) use self::socketio_redis::SocketIoRedisFigures;
 #[cfg(feature = "program")]
 pub(crate) use self::{redis::RedisFigures, usage::Usage};
 
@@ -16,6 +18,7 @@ mod parts;
 mod program;
 #[cfg(feature = "program")]
 mod redis;
+mod socketio_redis;
 #[cfg(feature = "program")]
 mod usage;
 
@@ -36,6 +39,7 @@ pub struct Metrics {
     evictions: IntCounter,
     refusals: IntCounterVec,
     relay: Histogram,
+    socketio_redis: SocketIoRedis,
     #[cfg(feature = "program")]
     program: program::Program,
 }
@@ -92,6 +96,7 @@ impl Metrics {
                 )
                 .buckets(RELAY_BUCKETS.to_vec()),
             )),
+            socketio_redis: SocketIoRedis::new(),
             #[cfg(feature = "program")]
             program: program::Program::new(),
             registry,
@@ -112,7 +117,7 @@ impl Metrics {
             Box::new(self.refusals.clone()),
             Box::new(self.relay.clone()),
         ];
-        let collectors = own.into_iter();
+        let collectors = own.into_iter().chain(self.socketio_redis.collectors());
         #[cfg(feature = "program")]
         let collectors = collectors.chain(self.program.collectors());
         for collector in collectors {
@@ -161,11 +166,20 @@ impl Metrics {
         self.refusals.with_label_values(&[reason]).inc();
     }
 
+    /// Has the metrics show the sharing of Socket.IO namespaces.
+    pub(crate) fn watch_socketio_redis(
+        &self,
+        figures: impl Fn() -> SocketIoRedisFigures + Send + Sync + 'static,
+    ) {
+        self.socketio_redis.watch(figures);
+    }
+
     /// All metrics in Prometheus' text format.
     ///
     /// # Errors
     /// A metric cannot be encoded, which is a bug.
     pub fn render(&self) -> Result<String, prometheus::Error> {
+        self.socketio_redis.read();
         #[cfg(feature = "program")]
         self.program.read();
         TextEncoder::new().encode_to_string(&self.registry.gather())

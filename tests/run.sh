@@ -35,9 +35,11 @@ cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 cargo fmt --check
 # The library alone, the program as it is installed, and with all that the tests need of it.
 cargo clippy --lib --no-default-features --features socketio --locked -- -D warnings
+cargo clippy --lib --no-default-features --features redis --locked -- -D warnings
 cargo clippy --locked -- -D warnings
 cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --lib --no-deps --no-default-features --features socketio --locked
+RUSTDOCFLAGS='-D warnings' cargo doc --lib --no-deps --no-default-features --features redis --locked
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 # The simulation (docs/simulation.md) runs a few seeds, and then looks for planted bugs.
 TEST_BROWSER=1 TEST_SOCKETIO=1 TEST_PROXIES=1 TEST_REDIS=1 TEST_PLANTED=1 cargo test --locked

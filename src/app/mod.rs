@@ -53,6 +53,9 @@ pub enum StartError {
     /// The Redis cannot be used.
     #[error(transparent)]
     Redis(#[from] crate::nodes::redis::start::StartError),
+    /// Socket.IO cannot share its namespaces by way of Redis.
+    #[error(transparent)]
+    SocketIo(#[from] crate::socketio::SettingsError),
     /// The system has no random numbers.
     #[error("the system has no random numbers: {0}")]
     NoRandomNumbers(getrandom::Error),

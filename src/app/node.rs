@@ -107,7 +107,7 @@ impl Node {
             journal,
             link,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
-            io: socketio_server::of(&settings, &metrics, &budget, &parts, &admission),
+            io: socketio_server::of(&settings, &metrics, &budget, &parts, &admission)?,
             parts,
             budget,
             admission,
@@ -285,6 +285,7 @@ impl Node {
                 warn!("the journal could not be closed in time");
             }
         }
+        self.io.leave_cluster().await;
         if let Some(link) = &self.link {
             link.stop();
             link.ended().await;

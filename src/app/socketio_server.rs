@@ -3,33 +3,36 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{Settings, Switch},
+    config::{Nodes, Settings, SocketIoAdapter, Switch},
     connection::{Budget, admission::Admission, rate::RateLimit, upload::UploadRate},
     metrics::Metrics,
     parts::Parts,
     session::{chat_socket, relay},
-    socketio::{Builder, Cors, Origins, Recovery, Server},
+    socketio::{Builder, Cors, Origins, Recovery, Redis, RedisFormat, Server, SettingsError},
 };
 
 /// Responses to polls below this size in bytes are not compressed.
 const LEAST_COMPRESSED: usize = 1024;
 
 /// The program's server of Socket.IO: the chat in the main namespace, and the relay if that is on.
+///
+/// # Errors
+/// A setting of Redis is wrong, or the system cannot start the thread for it.
 pub(super) fn of(
     settings: &Settings,
     metrics: &Arc<Metrics>,
     budget: &Arc<Budget>,
     parts: &Arc<Parts>,
     admission: &Arc<Admission>,
-) -> Server {
+) -> Result<Server, SettingsError> {
     let builder = with_sessions(with_door(Server::builder(), settings), settings);
-    let builder = builder.admission(Arc::clone(admission));
-    let io = builder.build_on(Arc::clone(metrics), Arc::clone(budget), Arc::clone(parts));
+    let builder = with_redis(builder.admission(Arc::clone(admission)), &settings.nodes);
+    let io = builder.build_on(Arc::clone(metrics), Arc::clone(budget), Arc::clone(parts))?;
     chat_socket::serve(&io);
     if settings.socketio.relay == Switch::On {
         relay::serve(&io, RateLimit::of(settings));
     }
-    io
+    Ok(io)
 }
 
 /// Sets where the server is, and the checks of this server's other doors.
@@ -70,6 +73,17 @@ fn with_sessions(builder: Builder, settings: &Settings) -> Builder {
             max_sockets: settings.socketio.recovery_sockets.get(),
             ..Recovery::default()
         })
+}
+
+/// Sets with which servers the namespaces are shared.
+fn with_redis(builder: Builder, nodes: &Nodes) -> Builder {
+    let Some(url) = nodes.redis.clone() else { return builder };
+    let format = match nodes.socketio_adapter() {
+        SocketIoAdapter::Classic => RedisFormat::Classic,
+        SocketIoAdapter::Sharded => RedisFormat::Sharded,
+        SocketIoAdapter::Streams => RedisFormat::Streams,
+    };
+    builder.redis(Redis::at(url).format(format).key(nodes.socketio_key().as_str()))
 }
 
 #[cfg(test)]

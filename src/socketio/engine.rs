@@ -9,15 +9,18 @@ use std::{
     },
 };
 
+use tokio::sync::oneshot;
+
 use super::{
     Carried, Visitor,
+    cluster::Order,
     desk::Desk,
     gate::Gate,
     ids::IdError,
     link::Incoming,
     registry::{Registry, Reserved, Sid},
     requests::Entry,
-    rooms::RoomServer,
+    rooms::{InCluster, RoomServer},
     session::SocketIoSession,
     settings::EngineSettings,
     transport::Transport,
@@ -36,7 +39,9 @@ use crate::{
 pub(crate) struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
-    room_server: OnceLock<Mailbox<RoomServer>>,
+    room_server: Arc<OnceLock<Mailbox<RoomServer>>>,
+    /// The cluster that the server is part of, if it is.
+    cluster: OnceLock<InCluster>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
 }
@@ -59,7 +64,13 @@ impl Engine {
         parts: Arc<Parts>,
     ) -> Arc<Self> {
         let registry = Registry::new(settings, metrics, budget);
-        Arc::new(Self { registry, room_server: OnceLock::new(), parts, desks: AtomicUsize::new(0) })
+        Arc::new(Self {
+            registry,
+            room_server: Arc::default(),
+            cluster: OnceLock::new(),
+            parts,
+            desks: AtomicUsize::new(0),
+        })
     }
 
     /// What the sessions share.
@@ -71,9 +82,44 @@ impl Engine {
     pub(crate) fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
             self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
-                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting)
+                let cluster = self.cluster.get().cloned();
+                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, cluster)
             })
         })
+    }
+
+    /// The place of the room server, which is empty until it is started.
+    pub(super) fn place_of_rooms(&self) -> Arc<OnceLock<Mailbox<RoomServer>>> {
+        Arc::clone(&self.room_server)
+    }
+
+    /// The shared parts of the process.
+    pub(super) fn parts(&self) -> &Arc<Parts> {
+        &self.parts
+    }
+
+    /// Has the server be part of a cluster, before the room server is started.
+    pub(super) fn join_cluster(&self, cluster: InCluster) {
+        // A server is part of one cluster, and this is called once.
+        let _ = self.cluster.set(cluster);
+    }
+
+    /// Whether the cluster keeps lost sockets.
+    pub(super) fn keeps_sessions(&self) -> bool {
+        self.cluster.get().is_some_and(|cluster| cluster.adapter.keeps_sessions())
+    }
+
+    /// Leaves the cluster behind all that was said before. Ready when the others have been told.
+    pub(super) async fn leave_cluster(&self) {
+        let Some(cluster) = self.cluster.get() else {
+            return;
+        };
+        // What sockets have said before is behind this message.
+        self.end_broadcasts().await;
+        let (done, ended) = oneshot::channel();
+        cluster.adapter.order(Order::Stop { done });
+        // The adapter drops it at its end.
+        let _ = ended.await;
     }
 
     /// Waits until all events that were emitted before are on their way to the fan-outs.

@@ -153,7 +153,7 @@ pub use bytestring::ByteString;
 
 mod accept;
 mod acks;
-mod adapter;
+pub(crate) mod adapter;
 mod carrier;
 mod client;
 mod cluster;

@@ -72,6 +72,11 @@ impl Redis {
         }
     }
 
+    /// By the Redis at an address that was parsed before.
+    pub(crate) fn at(url: RedisUrl) -> Self {
+        Self { url: Ok(url), ..Self::new("") }
+    }
+
     /// The format, which is that of all servers of the cluster. Default: [`RedisFormat::Classic`].
     pub fn format(mut self, format: RedisFormat) -> Self {
         self.format = format;
@@ -178,12 +183,6 @@ impl Redis {
             shows_headers: self.shows_headers,
         };
         Ok((settings, options))
-    }
-}
-
-impl From<RedisUrl> for Redis {
-    fn from(url: RedisUrl) -> Self {
-        Self { url: Ok(url), ..Self::new("") }
     }
 }
 

@@ -122,6 +122,9 @@ pub enum SettingsError {
     /// The path has a character that no client would send, or a pattern, which the routes of actix-web know.
     #[error("path is {0:?}: letters and digits of ASCII, and -._~!$&'()*+,;=:@/ are needed")]
     Path(String),
+    /// The thread for Redis cannot be started.
+    #[error("redis: {0}")]
+    Adapter(String),
     /// No transport is on.
     #[error("transports is empty: clients need one")]
     NoTransport,

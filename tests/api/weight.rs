@@ -16,6 +16,7 @@ fn crates(flags: &[&str]) -> BTreeSet<String> {
 }
 
 const LIBRARY: [&str; 3] = ["--no-default-features", "--features", "socketio"];
+const SHARING: [&str; 3] = ["--no-default-features", "--features", "redis"];
 
 #[test]
 fn the_library_brings_no_database_command_line_or_allocator() {
@@ -30,6 +31,11 @@ fn the_library_brings_no_database_command_line_or_allocator() {
         assert!(!has(&library, name), "the library has {name}");
     }
     assert!(has(&library, "actix-web"));
+    let sharing = crates(&SHARING);
+    let (of_redis, others): (Vec<_>, Vec<_>) =
+        of_program.into_iter().partition(|name| ["redis", "rustls"].contains(name));
+    assert!(of_redis.iter().all(|name| has(&sharing, name)), "it connects to Redis");
+    assert!(!others.iter().any(|name| has(&sharing, name)), "it has nothing else of the program");
 }
 
 /// On other systems some crates are others.
@@ -39,6 +45,10 @@ fn the_number_of_crates_is_as_documented() {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/embedding.md")).expect("a page");
     for (begin, count) in [
         ("| `socketio`, without the default ones |", crates(&LIBRARY).len()),
+        (
+            "| `redis`, without the default ones: that, and [several servers](#on-several-servers) |",
+            crates(&SHARING).len(),
+        ),
         ("| the default ones: the whole program |", crates(&[]).len()),
     ] {
         let row = format!("{begin} {count} |");

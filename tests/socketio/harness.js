@@ -10,7 +10,7 @@ import { io } from 'socket.io-client';
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The environment without what would set the server up: what is tested is what a test asks for. */
-const ENVIRONMENT = Object.fromEntries(
+export const ENVIRONMENT = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(ECHOROOM_.*|PORT|RUST_LOG)$/.test(name)),
 );
 
@@ -61,7 +61,8 @@ export async function startExample(name, ...flags) {
   }
 }
 
-async function freePort() {
+/** A port of loopback that nothing uses. */
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
@@ -70,7 +71,8 @@ async function freePort() {
   return port;
 }
 
-async function stop(child) {
+/** Ends a child, if it has not ended. */
+export async function stop(child) {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
   child.kill('SIGTERM');
@@ -96,10 +98,10 @@ export function next(socket, event) {
   });
 }
 
-/** Waits until something holds. */
+/** Waits until something holds: a test of it, or a promise of one. */
 export async function until(what, holds) {
   const end = performance.now() + WAIT_MS;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -181,7 +181,7 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroUsize};
 
     use super::{
-        super::{AllowedOrigin, ByteSize, Period, RedisAcks, RedisUrl, Switch},
+        super::{AllowedOrigin, ByteSize, Period, RedisAcks, RedisUrl, SocketIoAdapter, SocketIoKey, Switch},
         *,
     };
 
@@ -313,6 +313,8 @@ mod tests {
             ("redis-window", "redis", |s| s.nodes.redis_window = Some(time("1s"))),
             ("node-lease", "redis", |s| s.nodes.node_lease = Some(time("15s"))),
             ("redis-eviction", "redis", |s| s.nodes.redis_eviction = Some(Switch::Off)),
+            ("socketio-adapter", "redis", |s| s.nodes.socketio_adapter = Some(SocketIoAdapter::Streams)),
+            ("socketio-key", "redis", |s| s.nodes.socketio_key = Some(SocketIoKey::default())),
             ("isolation-timeout", "redis", |s| {
                 s.nodes.isolation_timeout = Some("0".parse().expect("a time"))
             }),

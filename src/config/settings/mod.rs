@@ -32,6 +32,7 @@ pub use self::{
     rates::Rates,
     rooms::Rooms,
     socketio::SocketIo,
+    socketio_adapter::{SocketIoAdapter, SocketIoKey},
     values::{ByteSize, Period, PeriodOrOff},
 };
 use super::{
@@ -58,6 +59,7 @@ mod rates;
 mod reading;
 mod rooms;
 mod socketio;
+mod socketio_adapter;
 pub mod socketio_path;
 pub mod values;
 

@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU8, str::FromStr, time::Duration};
 use clap::Args;
 
 use super::{
-    NodeName, Period, PeriodOrOff, RedisUrl, SettingError, Switch,
+    NodeName, Period, PeriodOrOff, RedisUrl, SettingError, SocketIoAdapter, SocketIoKey, Switch,
     range::{self, Bounds},
 };
 
@@ -65,6 +65,15 @@ pub struct Nodes {
     /// keeps them [default: 0]
     #[arg(long, env = "ECHOROOM_ISOLATION_TIMEOUT", value_name = "TIME")]
     pub isolation_timeout: Option<PeriodOrOff>,
+
+    /// How servers share Socket.IO namespaces, as an official adapter for Redis does: classic, sharded or streams. All servers
+    /// with one key need one format [default: classic]
+    #[arg(long, env = "ECHOROOM_SOCKETIO_ADAPTER", value_name = "FORMAT")]
+    pub socketio_adapter: Option<SocketIoAdapter>,
+
+    /// What the channels for that begin with, or the name of the stream [default: socket.io]
+    #[arg(long, env = "ECHOROOM_SOCKETIO_KEY", value_name = "NAME")]
+    pub socketio_key: Option<SocketIoKey>,
 }
 
 impl Nodes {
@@ -90,6 +99,8 @@ impl Nodes {
             node_lease,
             redis_eviction,
             isolation_timeout,
+            socketio_adapter,
+            socketio_key,
         } = self;
         [
             ("redis-acks", redis_acks.is_some()),
@@ -97,6 +108,8 @@ impl Nodes {
             ("node-lease", node_lease.is_some()),
             ("redis-eviction", redis_eviction.is_some()),
             ("isolation-timeout", isolation_timeout.is_some()),
+            ("socketio-adapter", socketio_adapter.is_some()),
+            ("socketio-key", socketio_key.is_some()),
         ]
         .into_iter()
         .find_map(|(flag, is_set)| is_set.then_some(flag))
@@ -125,6 +138,16 @@ impl Nodes {
     /// How long Redis may be away before sessions are closed: `--isolation-timeout`; `None` if they are kept.
     pub fn isolation_timeout(&self) -> Option<Duration> {
         self.isolation_timeout.map(PeriodOrOff::get).filter(|timeout| !timeout.is_zero())
+    }
+
+    /// How namespaces of Socket.IO are shared: `--socketio-adapter`, or `classic`.
+    pub fn socketio_adapter(&self) -> SocketIoAdapter {
+        self.socketio_adapter.unwrap_or(SocketIoAdapter::Classic)
+    }
+
+    /// What the channels for that begin with: `--socketio-key`, or `socket.io`.
+    pub fn socketio_key(&self) -> SocketIoKey {
+        self.socketio_key.clone().unwrap_or_default()
     }
 }
 

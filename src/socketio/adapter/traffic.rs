@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     protocol::socketio::Args,
-    socketio::cluster::{Answered, Opts, Order, SocketShown, Target},
+    socketio::cluster::{Answered, Deliver, Opts, Order, Restore, Restored, SocketShown, StreamId, Target},
 };
 
 /// What is subscribed to.
@@ -126,6 +126,10 @@ pub(crate) enum Output {
     },
     /// Does something on this server.
     Here(Here),
+    /// Has something done that was ordered on this server: its place in the order has come.
+    Deliver(Deliver, Option<StreamId>),
+    /// Hands over what was restored.
+    Restore(Restore, Option<Restored>),
     /// All that was ordered is on its way: the thread sends it, waits until Redis has answered, and ends.
     End,
 }
@@ -137,6 +141,8 @@ pub(crate) struct HereId(pub(crate) u64);
 /// What is done on this server for another one. Done in the order of the outputs.
 #[derive(Debug)]
 pub(crate) enum Here {
+    /// Events go on behind this offset of the stream.
+    Position(StreamId),
     /// Emits an event to this server's sockets.
     Emit {
         /// The namespace.
@@ -146,7 +152,7 @@ pub(crate) enum Here {
         /// For whom.
         opts: Opts,
         /// The event's offset, if the cluster keeps events.
-        offset: Option<ByteString>,
+        offset: Option<StreamId>,
     },
     /// Asks this server's sockets for acks. Answered by [`FromHere::Answered`], several times.
     Ask {

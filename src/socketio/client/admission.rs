@@ -106,7 +106,10 @@ impl Client {
             foreign: fields.as_ref().and_then(|fields| fields.offset.number()),
         };
         match fields.and_then(|fields| Some(ComesBack { pid: fields.pid?, offset: fields.offset })) {
-            Some(comes_back) if self.setup.skips_admission => {
+            Some(comes_back)
+                if self.setup.skips_admission
+                    && (!self.setup.keeps_sessions || place.definition.can_revive()) =>
+            {
                 self.come_back(place, comes_back, None, Held::new());
                 Ok(())
             }

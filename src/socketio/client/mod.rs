@@ -51,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) can_recover: bool,
     /// Whether a recovered client is not asked for admission again.
     pub(crate) skips_admission: bool,
+    /// Whether the cluster keeps lost sockets, without what only this process knows of them.
+    pub(crate) keeps_sessions: bool,
 }
 
 /// The Socket.IO client on one session.

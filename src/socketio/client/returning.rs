@@ -54,6 +54,7 @@ impl Client {
             pid: pid.clone(),
             offset,
             info: admitted.as_ref().map(|socket| -> Info { socket.info() }),
+            revive: self.setup.keeps_sessions.then(|| place.revive()),
         });
         let returning = Returning { place, pid, admitted, held };
         self.joined.insert(namespace, Joined::Returning(Box::new(returning)));

@@ -11,15 +11,17 @@ pub(crate) use self::{
     answered::{Answered, NoAck},
     message::{Flags, Message, Opts, RequestId, SocketShown},
     order::{
-        AnswersElsewhere, Deliver, FoundElsewhere, Mode, Order, Restored, RoomsElsewhere, ServerEventHeard,
-        Session,
+        AnswersElsewhere, Deliver, FoundElsewhere, Mode, Order, Restore, Restored, RoomsElsewhere,
+        ServerEventHeard, Session,
     },
+    stream_id::StreamId,
     target::Target,
 };
 
 mod answered;
 mod message;
 mod order;
+mod stream_id;
 mod target;
 
 /// Carries what a server tells the others of its cluster.
@@ -30,6 +32,15 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// How events of a namespace reach this server's own sockets; `None` if the namespace is not shared with others.
     fn mode(&self, namespace: &ByteString) -> Option<Mode>;
 
+    /// The offset of the last event of the cluster that was handed over, if the cluster keeps events.
+    fn position(&self) -> StreamId;
+
     /// Whether lost sockets are kept by the cluster, not by each server.
     fn keeps_sessions(&self) -> bool;
+
+    /// Whether the cluster is to have each change of a socket, not only the socket once it is lost.
+    fn keeps_changes(&self) -> bool;
+
+    /// Whether others' events for rooms without sockets of this server are dropped unread, so that rooms are to be told.
+    fn asks_for_rooms(&self) -> bool;
 }

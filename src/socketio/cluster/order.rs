@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use bytestring::ByteString;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
-use super::{Answered, Message, Opts, SocketShown, Target};
+use super::{Answered, Message, Opts, SocketShown, StreamId, Target};
 use crate::protocol::socketio::{Args, Offset};
 
 /// How the events of a namespace reach the sockets of the server that emits them.
@@ -19,16 +19,16 @@ pub(crate) enum Mode {
 
 /// Does what was ordered on this server, once its place in the order of the cluster is known. It gets the offset of an event,
 /// if the cluster keeps events.
-pub(crate) struct Deliver(Box<dyn FnOnce(Option<ByteString>) + Send>);
+pub(crate) struct Deliver(Box<dyn FnOnce(Option<StreamId>) + Send>);
 
 impl Deliver {
     /// Has `deliver` called once.
-    pub(crate) fn new(deliver: impl FnOnce(Option<ByteString>) + Send + 'static) -> Self {
+    pub(crate) fn new(deliver: impl FnOnce(Option<StreamId>) + Send + 'static) -> Self {
         Self(Box::new(deliver))
     }
 
     /// Its place has come.
-    pub(crate) fn now(self, offset: Option<ByteString>) {
+    pub(crate) fn now(self, offset: Option<StreamId>) {
         (self.0)(offset);
     }
 }
@@ -87,9 +87,9 @@ pub(crate) struct Restored {
     /// The socket.
     pub session: Session,
     /// The missed events in their order.
-    pub missed: Vec<(ByteString, Args)>,
+    pub missed: Vec<(StreamId, Args)>,
     /// The offset of the last event of the cluster that this server has handed over before.
-    pub last: ByteString,
+    pub last: StreamId,
 }
 
 /// An event of another server, for the listeners of this one.
@@ -106,12 +106,10 @@ pub(crate) struct ServerEventHeard {
 /// What a server wants its adapter to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// The server serves a namespace from now on, or in another mode.
+    /// The server serves a namespace from now on.
     Serve {
         /// The namespace.
         namespace: ByteString,
-        /// Its mode.
-        mode: Mode,
     },
     /// The server does not serve a namespace any more.
     Unserve {
@@ -192,8 +190,6 @@ pub(crate) enum Order {
     },
     /// Keeps a lost socket, if the cluster keeps those.
     KeepSession {
-        /// The namespace.
-        namespace: ByteString,
         /// The socket.
         session: Session,
     },

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::servers::{SERVER_ANSWER_TIMEOUT, ServerEmitError};
 pub(crate) use self::table::{Bounds, ChildClient, Family, FamilyId, Found, Table};
 use super::{
-    AckStream,
+    AckStream, Args,
     emitter::Emitter,
     engine::Engine,
     into_rooms::IntoRooms,
@@ -139,6 +139,11 @@ impl<U: SocketData> Namespace<U> {
     /// Emits an event to all sockets. See [`Socket::emit`](crate::socketio::Socket::emit) for its arguments.
     pub fn emit(&self, name: &str, data: &(impl Serialize + ?Sized)) {
         self.everybody().emit(name, data);
+    }
+
+    /// Emits an event that is encoded already to all sockets. See [`Emitter::emit_args`].
+    pub fn emit_args(&self, args: Args) {
+        self.everybody().emit_args(args);
     }
 
     /// Emits an event to all sockets and returns their answers. See [`Emitter::emit_with_ack`].

@@ -6,7 +6,10 @@
 //! their lines are aimed at the others.
 
 pub(crate) use self::core::{RecoveryLimits, RoomLimits};
-pub(super) use self::{core::FIRST_SHARED_ACK, server::RoomServer};
+pub(super) use self::{
+    core::{FIRST_SHARED_ACK, Request},
+    server::{InCluster, InTurn, Position, RoomServer},
+};
 
 mod core;
 pub(super) mod messages;

@@ -7,22 +7,57 @@ use std::{
 };
 
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
+use bytestring::ByteString;
 
 use super::core::{Effect, Input, Request, RoomLimits, SocketRooms};
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOuts, TurnLength, Turns},
     connection::{Budget, Ending},
-    parts::{AreYouThere, Panicked, Supervisor, Waiting},
+    parts::{AreYouThere, Mailbox, Panicked, Supervisor, Waiting},
+    socketio::{
+        cluster::{Adapter, Deliver, Order, Restore, Session, StreamId},
+        rooms::messages::{Info, Recall},
+    },
 };
 
 /// How often the bounds of recovery are applied.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// The cluster that a room server is part of.
+#[derive(Clone)]
+pub(crate) struct InCluster {
+    /// Tells the other servers.
+    pub(crate) adapter: Arc<dyn Adapter>,
+    /// JSON of the data of a socket.
+    pub(crate) show_data: fn(&Info) -> ByteString,
+}
+
+/// Something that another server wants done, or whose turn in the order of the cluster has come.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct InTurn {
+    request: Request,
+    offset: Option<StreamId>,
+}
+
+impl InTurn {
+    /// With the offset of an event, if the cluster keeps it.
+    pub(in crate::socketio) fn new(request: impl Into<Request>, offset: Option<StreamId>) -> Self {
+        Self { request: request.into(), offset }
+    }
+}
+
+/// Events of the cluster go on behind this offset.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Position(pub(crate) StreamId);
 
 /// Keeps the rooms of each socket and the order of all events. One for all workers.
 pub(crate) struct RoomServer {
     rooms: SocketRooms,
     supervisor: Supervisor,
     waiting: Waiting,
+    cluster: Option<InCluster>,
     fanouts: FanOuts,
     turn: TurnLength,
     /// The time at which the turn began; `None` before its first message.
@@ -38,11 +73,14 @@ impl RoomServer {
         budget: Arc<Budget>,
         supervisor: Supervisor,
         waiting: Waiting,
+        cluster: Option<InCluster>,
     ) -> Self {
+        let adapter = cluster.as_ref().map(|cluster| Arc::clone(&cluster.adapter));
         Self {
-            rooms: SocketRooms::new(limits, budget, Instant::now()),
+            rooms: SocketRooms::new(limits, budget, Instant::now()).in_cluster(adapter),
             supervisor,
             waiting,
+            cluster,
             fanouts: FanOuts::default(),
             turn: TurnLength::default(),
             now: None,
@@ -80,6 +118,11 @@ impl RoomServer {
                 Effect::Send(worker, message) => self.fanouts.collect(worker, message),
                 Effect::Deliver(session, delivery) => session.do_send(delivery),
                 Effect::SendAway(member) => self.fanouts.dismiss(member, &Ending::Restart),
+                Effect::Order(_)
+                | Effect::Tell { .. }
+                | Effect::Ask { .. }
+                | Effect::Keep { .. }
+                | Effect::Restore(_) => self.order(effect, ctx),
                 Effect::GiveUpAfter(timeout, id) => {
                     ctx.run_later(timeout, move |server, ctx| server.feed_alone(Input::GiveUp(id), ctx));
                 }
@@ -87,6 +130,40 @@ impl RoomServer {
         }
         // Empty again, with its memory.
         self.effects = effects;
+    }
+
+    /// Hands an order to the adapter.
+    fn order(&self, effect: Effect, ctx: &mut Context<Self>) {
+        let Some(InCluster { adapter, show_data }) = &self.cluster else {
+            return;
+        };
+        let here = || Mailbox::new(ctx.address(), self.waiting.clone());
+        let deliver = |request: Request| {
+            let here = here();
+            Deliver::new(move |offset| here.do_send(InTurn { request, offset }))
+        };
+        adapter.order(match effect {
+            Effect::Order(order) => order,
+            Effect::Tell { namespace, message, back } => {
+                Order::Tell { namespace, message, deliver: back.map(deliver) }
+            }
+            Effect::Ask { namespace, args, opts, timeout, answers, back } => {
+                Order::Ask { namespace, args, opts, timeout, answers, deliver: back.map(deliver) }
+            }
+            Effect::Keep { session, info } => {
+                let session = Session { data: show_data(&info), ..session };
+                Order::KeepSession { session }
+            }
+            Effect::Restore(recover) => {
+                let (namespace, pid, offset) =
+                    (recover.namespace.clone(), recover.pid.clone(), recover.offset.clone());
+                let here = here();
+                let to = Restore::new(move |restored| here.do_send(Recall { recover: *recover, restored }));
+                Order::Restore { namespace, pid, offset, to }
+            }
+            // Not for the adapter.
+            Effect::Send(..) | Effect::Deliver(..) | Effect::SendAway(_) | Effect::GiveUpAfter(..) => return,
+        });
     }
 }
 
@@ -135,6 +212,26 @@ impl<M: Message<Result = ()> + Into<Request>> Handler<M> for RoomServer {
     fn handle(&mut self, request: M, ctx: &mut Self::Context) {
         self.waiting.taken();
         self.feed(Input::Request(request.into()), ctx);
+        self.count_turn(ctx);
+    }
+}
+
+impl Handler<InTurn> for RoomServer {
+    type Result = ();
+
+    fn handle(&mut self, InTurn { request, offset }: InTurn, ctx: &mut Context<Self>) {
+        self.waiting.taken();
+        self.feed(Input::InTurn(request, offset), ctx);
+        self.count_turn(ctx);
+    }
+}
+
+impl Handler<Position> for RoomServer {
+    type Result = ();
+
+    fn handle(&mut self, Position(position): Position, ctx: &mut Context<Self>) {
+        self.waiting.taken();
+        self.feed(Input::Position(position), ctx);
         self.count_turn(ctx);
     }
 }

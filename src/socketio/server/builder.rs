@@ -356,7 +356,7 @@ impl Builder {
     /// A setting is wrong, alone or with another one. The message names it.
     pub fn try_build(self) -> Result<Server, SettingsError> {
         let engine = self.engine()?;
-        Ok(self.on(engine))
+        self.on(engine)
     }
 
     /// Makes a server of Engine.IO sessions without Socket.IO on them. Settings of Socket.IO have no effect.
@@ -388,9 +388,19 @@ impl Builder {
     }
 
     /// Makes the server on an engine that exists.
-    pub(super) fn on(self, engine: Arc<Engine>) -> Server {
+    ///
+    /// # Errors
+    /// A setting of Redis is wrong, or the system cannot start the thread for it.
+    pub(super) fn on(self, engine: Arc<Engine>) -> Result<Server, SettingsError> {
         let table = Arc::new(Table::new(self.children, !engine.settings.rooms.recovery.window.is_zero()));
-        Server(Arc::new(Shared {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            let (settings, options) = redis.check()?;
+            let started = crate::socketio::adapter::start::start(settings, options, &engine, &table);
+            let figures = started.map_err(|error| SettingsError::Adapter(error.to_string()))?;
+            engine.metrics.watch_socketio_redis(move || figures.shown());
+        }
+        Ok(Server(Arc::new(Shared {
             rate: engine.settings.rate,
             core: Core { engine, table },
             policy: self.policy,
@@ -398,6 +408,6 @@ impl Builder {
             limits: self.limits,
             skips_admission: self.skips_admission,
             max_namespaces: self.max_namespaces,
-        }))
+        })))
     }
 }

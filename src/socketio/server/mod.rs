@@ -148,6 +148,7 @@ impl Server {
             events: engine.metrics.protocol("socketio").messages_in,
             can_recover: !engine.settings.rooms.recovery.window.is_zero(),
             skips_admission: self.0.skips_admission,
+            keeps_sessions: engine.keeps_sessions(),
             max_namespaces: self.0.max_namespaces,
         });
         let door = Door::new(Arc::clone(engine), move || Box::new(Client::new(Rc::clone(&setup))));
@@ -176,7 +177,10 @@ impl Server {
     /// Ends all sessions (`server shutting down`) and refuses new ones. Ready when all have ended.
     pub fn close(&self) -> impl Future<Output = ()> + 'static {
         let engine = Arc::clone(&self.0.core.engine);
-        async move { engine.close().await }
+        async move {
+            engine.close().await;
+            engine.leave_cluster().await;
+        }
     }
 
     fn engine(&self) -> &Arc<Engine> {

@@ -12,7 +12,7 @@ use crate::{
     connection::{Budget, admission::Admission, rate::RateLimit, upload::UploadRate},
     metrics::Metrics,
     parts::{Mailbox, Parts},
-    socketio::engine::Engine,
+    socketio::{engine::Engine, settings::SettingsError},
 };
 
 impl Builder {
@@ -41,7 +41,15 @@ impl Builder {
     }
 
     /// Makes the server, with settings that the program has checked, on what the program shares with it.
-    pub(crate) fn build_on(self, metrics: Arc<Metrics>, budget: Arc<Budget>, parts: Arc<Parts>) -> Server {
+    ///
+    /// # Errors
+    /// A setting of Redis is wrong, or the system cannot start the thread for it.
+    pub(crate) fn build_on(
+        self,
+        metrics: Arc<Metrics>,
+        budget: Arc<Budget>,
+        parts: Arc<Parts>,
+    ) -> Result<Server, SettingsError> {
         let engine = Engine::new(self.engine.clone(), metrics, budget, parts);
         self.on(engine)
     }
@@ -70,6 +78,11 @@ impl Server {
     /// Waits until all events that were emitted before are on their way to the fan-outs.
     pub(crate) async fn end_broadcasts(&self) {
         self.engine().end_broadcasts().await;
+    }
+
+    /// Leaves the cluster behind all that was said before. Ready when the others have been told.
+    pub(crate) async fn leave_cluster(&self) {
+        self.engine().leave_cluster().await;
     }
 
     /// Ends all sessions because the server stops.

@@ -92,6 +92,13 @@ impl Default for Definition {
     }
 }
 
+impl Definition {
+    /// Whether the data of a socket can be made of what another server shows of them.
+    pub(crate) fn can_revive(&self) -> bool {
+        self.shared_data.is_some() || self.admission.is_none()
+    }
+}
+
 impl fmt::Debug for Definition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Definition").field("events", &self.events.keys()).finish_non_exhaustive()

@@ -37,7 +37,12 @@ pub(crate) use self::{
     shared_data::{SharedData, from_json},
     turns::Turn,
 };
-use super::{Refusal, Transport, desk::Desk, handle::SessionHandle, rooms::messages::Recovered};
+use super::{
+    Refusal, Transport,
+    desk::Desk,
+    handle::SessionHandle,
+    rooms::messages::{Recovered, Revive},
+};
 use crate::{domain::SocketId, protocol::socketio::ServerPacket};
 
 mod acks;
@@ -177,6 +182,23 @@ pub(crate) struct Place {
     pub(crate) opts_out: bool,
     /// The offset that the client brought. If recovery fails, it belongs to another socket or server.
     pub(crate) foreign: Option<u64>,
+}
+
+impl Place {
+    /// Makes what the room server keeps of a socket of which another server has shown the data.
+    pub(crate) fn revive(&self) -> Revive {
+        let (handshake, shared_data) = (self.handshake.clone(), self.definition.shared_data.clone());
+        let keeper = self.child.clone();
+        Revive(Arc::new(move |json| {
+            let data = match &shared_data {
+                Some(shared) => shared.read(json)?,
+                None => Arc::new(()),
+            };
+            let (handshake, shared_data) = (handshake.clone(), shared_data.clone());
+            let keeper = Mutex::new(keeper.clone());
+            Some(Arc::new(SocketInfo { handshake, data, shared_data, keeper }))
+        }))
+    }
 }
 
 /// A random id of 20 characters and 120 bits, which cannot be guessed.

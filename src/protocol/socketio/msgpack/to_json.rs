@@ -10,6 +10,48 @@ use super::{
     time::{Date, TIMESTAMP},
 };
 
+/// Bytes of a placeholder, with the comma behind it.
+pub(super) const PLACEHOLDER: usize = r#"{"_placeholder":true,"num":1000000},"#.len();
+
+/// About how large the JSON of a value is, so that it is not moved while it grows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct JsonSize {
+    /// Bytes of the JSON without its attachments: enough if no text has an escape.
+    pub(super) bytes: usize,
+    /// Number of attachments.
+    pub(super) attachments: usize,
+}
+
+impl JsonSize {
+    /// The size of the value that begins at a byte of a checked body.
+    pub(super) fn of(body: &[u8], at: usize) -> Self {
+        /// Bytes of most numbers with a fraction, and of a date.
+        const FLOAT: usize = 19;
+        const DATE: usize = 26;
+        let mut size = Self::default();
+        let mut heads = Heads::new(body, at);
+        let mut left = 1_u64;
+        while left > 0 {
+            let Ok(head) = heads.read() else { break };
+            left -= 1;
+            left += Frame::of(&head).map_or(0, |frame| frame.left);
+            // With a comma or a colon behind each.
+            size.bytes += 1 + match head {
+                Head::Nil | Head::Bool(_) => 5,
+                Head::Unsigned(number) => number.checked_ilog10().map_or(1, |digits| 1 + digits as usize),
+                Head::Signed(number) => number.unsigned_abs().ilog10() as usize + 2,
+                Head::Float(_) => FLOAT,
+                Head::Text(text) => text.len() + 2,
+                Head::Binary(_) => 0,
+                Head::Extension(..) => DATE,
+                Head::List(_) | Head::Map(_) => 2,
+            };
+            size.attachments += usize::from(matches!(head, Head::Binary(_)));
+        }
+        size
+    }
+}
+
 /// What bytes become in JSON.
 #[derive(Debug)]
 pub(super) enum Binary<'a> {

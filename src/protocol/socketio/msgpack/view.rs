@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     heads::{Head, Heads, NotMsgpack, check},
     number::javascript_number,
-    to_json::{Binary, write_value},
+    to_json::{Binary, JsonSize, PLACEHOLDER, write_value},
 };
 use crate::protocol::socketio::Args;
 
@@ -95,25 +95,11 @@ impl<'a> View<'a> {
         self.head() == Head::Nil
     }
 
-    /// Number of its bytes in the body.
-    fn len(self) -> usize {
-        let mut heads = Heads::new(self.body, self.at);
-        // The body is checked: its values are whole.
-        _ = heads.skip();
-        heads.at() - self.at
-    }
-
-    /// Room for its JSON, if that has few escapes.
-    fn room_for_json(self) -> String {
-        /// Commas, and quotes of short texts.
-        const MORE: usize = 64;
-        let len = self.len();
-        String::with_capacity(len + len / 8 + MORE)
-    }
-
     /// JSON and attachments: of a list if `is_list`, otherwise of a list with this value.
     pub(crate) fn args(self, is_list: bool) -> Args {
-        let (mut json, mut attachments) = (self.room_for_json(), Vec::new());
+        let size = JsonSize::of(self.body, self.at);
+        let mut json = String::with_capacity(size.bytes + 2 + size.attachments * PLACEHOLDER);
+        let mut attachments = Vec::with_capacity(size.attachments);
         let binary = Binary::Attach(self.body, &mut attachments);
         if is_list {
             write_value(self.body, self.at, binary, &mut json);
@@ -127,7 +113,7 @@ impl<'a> View<'a> {
 
     /// JSON, with bytes as `JSON.stringify` writes a `Buffer`.
     pub(crate) fn json(self) -> String {
-        let mut json = self.room_for_json();
+        let mut json = String::with_capacity(JsonSize::of(self.body, self.at).bytes);
         write_value(self.body, self.at, Binary::Show, &mut json);
         json
     }

@@ -9,9 +9,16 @@ use crate::{
     socketio::cluster::Message,
 };
 
+mod base64;
 pub(crate) mod classic;
+pub(crate) mod clustered;
 mod document;
 mod fields;
+pub(crate) mod sessions;
+pub(crate) mod sharded;
+pub(crate) mod streams;
+#[cfg(feature = "testing")]
+pub mod trial;
 mod value;
 
 /// A message with what stands around it.

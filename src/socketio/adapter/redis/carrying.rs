@@ -312,9 +312,15 @@ impl<D: Decide, L: Local> Thread<D, L> {
         let output = match output {
             Output::Here(here) => {
                 let (local, replies) = (&mut self.local, &self.replies);
-                if let Err(Panicked::TooOften) = supervisor.attempt(|| local.perform(here, replies)) {
-                    self.is_dead = true;
-                }
+                self.is_dead |= is_dead_after(supervisor, || local.perform(here, replies));
+                return;
+            }
+            Output::Deliver(deliver, offset) => {
+                self.is_dead |= is_dead_after(supervisor, || deliver.now(offset));
+                return;
+            }
+            Output::Restore(restore, restored) => {
+                self.is_dead |= is_dead_after(supervisor, || restore.with(restored));
                 return;
             }
             Output::End => {
@@ -332,7 +338,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
             Output::Store { key, value, expires_in } => batch.store(&key, &value, expires_in),
             Output::Query(id, query) => batch.query(id, query),
             Output::Read { stream, after } => traffic.read(stream, after),
-            Output::Here(_) | Output::End => {}
+            Output::Here(_) | Output::Deliver(..) | Output::Restore(..) | Output::End => {}
         }
     }
 
@@ -353,6 +359,11 @@ impl<D: Decide, L: Local> Thread<D, L> {
             warn!("Socket.IO could not tell the other servers all before the end: Redis has not answered");
         }
     }
+}
+
+/// Does something on this server. A panic ends what is done; returns whether there were too many.
+fn is_dead_after(supervisor: &Supervisor, act: impl FnOnce()) -> bool {
+    supervisor.attempt(act) == Err(Panicked::TooOften)
 }
 
 /// Begins to connect, after a pause.

@@ -12,3 +12,6 @@ mod pushes;
 mod refusals;
 mod requests;
 mod traffic;
+
+#[cfg(test)]
+mod tests;

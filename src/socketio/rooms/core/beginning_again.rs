@@ -17,7 +17,7 @@ use crate::{
     domain::MemberId,
     socketio::rooms::messages::{
         Barrier, Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, Listen, QuitMany, QuitRoom,
-        Recover, RemoveNamespace, SetEncoding, Target,
+        Recall, Recover, RemoveNamespace, SetEncoding, Target,
     },
 };
 
@@ -42,14 +42,14 @@ pub(in crate::socketio::rooms) enum Lost {
 impl SocketRooms {
     /// What is to be done if this input is lost.
     pub(in crate::socketio::rooms) fn lost_with(&self, input: &Input) -> Lost {
-        let Input::Request(request) = input else {
+        let (Input::Request(request) | Input::InTurn(request, _)) = input else {
             return Lost::Nothing;
         };
         match request {
             Request::Connect(Connect { socket, seat, .. }) => {
                 Lost::Newcomer { member: socket.member(), seat: seat.clone(), former: None }
             }
-            Request::Recover(recover) => {
+            Request::Recover(recover) | Request::Recall(Recall { recover, .. }) => {
                 let Recover { socket, seat, .. } = recover;
                 let former = self.former_of(recover);
                 Lost::Newcomer { member: socket.member(), seat: seat.clone(), former }
@@ -86,7 +86,10 @@ impl SocketRooms {
         effects: &mut Vec<Effect>,
     ) {
         let fresh = Self::new(self.limits, Arc::clone(self.broadcaster.budget()), now);
-        let Self { broadcaster, namespaces, acks, .. } = mem::replace(self, fresh);
+        let former = mem::replace(self, fresh);
+        (self.cluster, self.occupancy) = (former.cluster, former.occupancy);
+        (self.position, self.kept_at) = (former.position, former.kept_at);
+        let Self { broadcaster, namespaces, acks, .. } = former;
         self.acks = acks.begin_again();
         self.namespaces = namespaces.begin_again();
         let Remains { mut rooms, mut members } = broadcaster.remains();
@@ -100,7 +103,9 @@ impl SocketRooms {
             namespace.pids.extend(pid.clone().map(|pid| (pid, *id)));
         }
         let ids: Vec<_> = rooms.iter().map(|(id, ..)| *id).collect();
+        let ids_of_members: Vec<_> = members.iter().map(|(id, _)| *id).collect();
         self.broadcaster.adopt(Remains { rooms, members });
+        self.count_rooms_again(&ids_of_members);
         self.make_good(lost);
         ids.into_iter().for_each(|id| _ = self.broadcaster.rooms.retire(id));
         self.drop_empty();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use actix::Recipient;
+
 use super::{
     Place, SocketRooms,
     effects::Effect,
@@ -18,10 +20,18 @@ use crate::{
 impl SocketRooms {
     /// Removes a socket: the only way out of a namespace. Idempotent.
     pub(super) fn disconnect(&mut self, member_id: MemberId, may_return: bool) {
+        let counted = self.counted_rooms(member_id);
         let Some(member) = self.broadcaster.remove(member_id) else {
             return;
         };
+        if let Some((namespace, rooms)) = counted {
+            self.note_exits(&namespace, &rooms);
+        }
         let Place { namespace, pid, stay } = self.forget(member_id, member);
+        if self.keeps_elsewhere() {
+            pid.filter(|_| may_return).into_iter().for_each(|pid| self.keep(pid, &stay));
+            return;
+        }
         if let Some(pid) = pid.filter(|_| may_return)
             && let Some(namespace) = self.namespaces.get_mut(namespace)
             && let Some(recovery) = &mut namespace.recovery
@@ -55,18 +65,25 @@ impl SocketRooms {
             self.broadcaster.tell(former, SocketNews::Replaced);
             self.disconnect(former, true);
         }
+        if self.keeps_elsewhere() {
+            // What was said here before is before the end of what the client is given.
+            return self.effects.push(Effect::Restore(Box::new(recover)));
+        }
         let (member_id, deliveries) = (recover.socket.member(), recover.seat.deliveries.clone());
         match self.restore(recover) {
             Some(state) => {
                 let state = Some(Arc::new(state));
                 self.broadcaster.tell(member_id, SocketNews::Recovered(state));
             }
-            None => {
-                let news = Box::new(SocketNews::Recovered(None));
-                let delivery = Delivery::News { member: member_id, news };
-                self.effects.push(Effect::Deliver(deliveries, delivery));
-            }
+            None => self.not_recovered(member_id, deliveries),
         }
+    }
+
+    /// Tells a session that its client is not recovered.
+    pub(super) fn not_recovered(&mut self, member_id: MemberId, deliveries: Recipient<Delivery>) {
+        let news = Box::new(SocketNews::Recovered(None));
+        let delivery = Delivery::News { member: member_id, news };
+        self.effects.push(Effect::Deliver(deliveries, delivery));
     }
 
     /// The socket of a client that comes back, if its former connection is not known to be lost yet.
@@ -76,7 +93,7 @@ impl SocketRooms {
 
     /// Restores a client's socket before it gets new events. `None` if that cannot be done.
     fn restore(&mut self, recover: Recover) -> Option<Recovered> {
-        let Recover { socket, worker, seat, namespace, pid, offset, info } = recover;
+        let Recover { socket, worker, seat, namespace, pid, offset, info, .. } = recover;
         let (member_id, id) = (socket.member(), self.namespaces.find(&namespace)?);
         // If nothing is recovered, it may have been the last one that could be.
         self.namespaces.doubt(id);
@@ -97,7 +114,7 @@ impl SocketRooms {
         Some(state)
     }
 
-    fn set_stay(&mut self, member_id: MemberId, stay: Stay) {
+    pub(super) fn set_stay(&mut self, member_id: MemberId, stay: Stay) {
         if let Some(place) = self.place(member_id) {
             place.stay = stay;
         }

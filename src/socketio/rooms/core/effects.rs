@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use actix::Recipient;
+use bytestring::ByteString;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     broadcast::{Delivery, ForFanOut},
     domain::{MemberId, WorkerId},
+    protocol::socketio::Args,
+    socketio::cluster::{Answered, Message, Opts, Order, Session, StreamId},
     socketio::rooms::messages::{
         Answer, Barrier, Connect, CountServers, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany,
-        EnterRoom, Listen, Look, LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace, SetEncoding,
-        TellServers,
+        EnterRoom, Info, Listen, Look, LookRooms, QuitMany, QuitRoom, Recall, Recover, RemoveNamespace,
+        SetEncoding, TellServers,
     },
 };
 
@@ -19,6 +23,11 @@ use crate::{
 pub(in crate::socketio::rooms) enum Input {
     /// A socket or an emitter wants something.
     Request(Request),
+    /// Something wanted has its turn in the order of the cluster, or comes from another server; with its offset, if the cluster
+    /// keeps it.
+    InTurn(Request, Option<StreamId>),
+    /// Events of the cluster go on behind this offset.
+    Position(StreamId),
     /// The time for the acks of an event is over.
     GiveUp(u64),
     /// The bounds of recovery are to be applied.
@@ -29,11 +38,13 @@ pub(in crate::socketio::rooms) enum Input {
 
 /// What sockets and emitters want, and what is asked from outside.
 #[derive(Debug)]
-pub(in crate::socketio::rooms) enum Request {
+pub(in crate::socketio) enum Request {
     /// See [`Connect`].
     Connect(Connect),
     /// See [`Recover`].
     Recover(Recover),
+    /// See [`Recall`].
+    Recall(Recall),
     /// See [`Disconnect`].
     Disconnect(Disconnect),
     /// See [`EnterRoom`].
@@ -83,6 +94,7 @@ macro_rules! requests {
 requests!(
     Connect,
     Recover,
+    Recall,
     Disconnect,
     EnterRoom,
     QuitRoom,
@@ -106,4 +118,39 @@ pub(in crate::socketio::rooms) enum Effect {
     SendAway(MemberId),
     /// [`Input::GiveUp`] is due after this time.
     GiveUpAfter(Duration, u64),
+    /// An order for the adapter.
+    Order(Order),
+    /// Others are told of something, or it is done here in its turn ([`Input::InTurn`]), or both.
+    Tell {
+        /// The namespace.
+        namespace: ByteString,
+        /// What they are told.
+        message: Option<Message>,
+        /// What is done here in its turn.
+        back: Option<Request>,
+    },
+    /// Sockets of other servers are asked for acks; those of this server in turn, if they have not been.
+    Ask {
+        /// The namespace.
+        namespace: ByteString,
+        /// The event.
+        args: Args,
+        /// For whom.
+        opts: Opts,
+        /// How long answers are waited for.
+        timeout: Duration,
+        /// Receives what becomes known.
+        answers: UnboundedSender<Answered>,
+        /// What is done here in its turn.
+        back: Option<Request>,
+    },
+    /// The cluster keeps a socket.
+    Keep {
+        /// The socket, without its data.
+        session: Session,
+        /// Has its data.
+        info: Info,
+    },
+    /// The cluster is asked for a lost socket: [`Recall`].
+    Restore(Box<Recover>),
 }

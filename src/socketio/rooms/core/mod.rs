@@ -5,11 +5,13 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-pub(super) use self::effects::{Effect, Input, Request};
+pub(in crate::socketio) use self::effects::Request;
+pub(super) use self::effects::{Effect, Input};
 pub(crate) use self::{acks::FIRST_SHARED_ACK, recovery::RecoveryLimits};
 use self::{
     namespace::{Namespace, NamespaceId, RoomKey, SocketRoom},
     namespaces::Namespaces,
+    occupancy::Occupancy,
     recovery::Recovery,
     stay::Stay,
 };
@@ -21,6 +23,7 @@ use crate::{
     broadcast::{Broadcaster, Found, RoomBound},
     connection::Budget,
     domain::MemberId,
+    socketio::cluster::{Adapter, StreamId},
 };
 
 mod acks;
@@ -28,10 +31,13 @@ mod beginning_again;
 mod coming_back;
 mod effects;
 mod gone;
+mod kept_elsewhere;
 mod namespace;
 mod namespaces;
+mod occupancy;
 mod outside;
 mod recovery;
+mod routing;
 mod stay;
 mod targets;
 #[cfg(test)]
@@ -56,6 +62,16 @@ pub(super) struct SocketRooms {
     now: Instant,
     /// What is to be done beside [`Broadcaster::outgoing`].
     effects: Vec<Effect>,
+    /// Tells other servers, if there are any.
+    cluster: Option<Arc<dyn Adapter>>,
+    /// Rooms with sockets of this server, if other servers' events for other rooms are dropped unread.
+    occupancy: Option<Occupancy>,
+    /// The offset of the request in hand, if the cluster keeps it.
+    arrived: Option<StreamId>,
+    /// The offset of the last event of the cluster.
+    position: StreamId,
+    /// When the cluster was last told of all sockets.
+    kept_at: Instant,
 }
 
 /// The namespace of a socket, and what recovery keeps of the socket.
@@ -78,18 +94,46 @@ impl SocketRooms {
             acks: acks::Acks::default(),
             now,
             effects: Vec::new(),
+            cluster: None,
+            occupancy: None,
+            arrived: None,
+            position: StreamId::default(),
+            kept_at: now,
         }
+    }
+
+    /// Has the server be one of a cluster.
+    pub(super) fn in_cluster(mut self, cluster: Option<Arc<dyn Adapter>>) -> Self {
+        let linger = self.limits.recovery.window;
+        let asks = cluster.as_ref().is_some_and(|cluster| cluster.asks_for_rooms());
+        self.occupancy = asks.then(|| Occupancy::new(linger));
+        self.position = cluster.as_ref().map(|cluster| cluster.position()).unwrap_or_default();
+        self.cluster = cluster;
+        self
     }
 
     /// Handles an input, and adds what is to be done to `effects`.
     pub(super) fn handle(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         self.now = now;
         match input {
-            Input::Request(request) => self.request(request),
+            Input::Request(request) => {
+                if let Some(request) = self.route(request) {
+                    self.request(request);
+                }
+            }
+            Input::InTurn(request, offset) => {
+                self.arrived = offset;
+                offset.into_iter().for_each(|offset| self.note_position(offset));
+                self.request(request);
+                self.arrived = None;
+            }
+            Input::Position(position) => self.note_position(position),
             Input::GiveUp(id) => self.acks.give_up(id),
             Input::Sweep => {
                 self.apply_recovery_bounds();
                 self.acks.forget_unheard();
+                self.sweep_rooms();
+                self.keep_all_longer();
             }
             Input::TurnEnded => drop(self.broadcaster.end_all()),
         }
@@ -101,15 +145,18 @@ impl SocketRooms {
         match request {
             Request::Connect(connect) => self.connect(connect),
             Request::Recover(recover) => self.recover(recover),
+            Request::Recall(recall) => self.recall(recall),
             Request::Disconnect(Disconnect { socket, may_return }) => {
                 self.disconnect(socket.member(), may_return);
             }
             Request::EnterRoom(EnterRoom { socket, room }) => {
                 let is_in = self.enter(socket.member(), &room);
+                self.keep_change(socket.member());
                 self.broadcaster.tell(socket.member(), SocketNews::Entered { room, is_in });
             }
             Request::QuitRoom(QuitRoom { socket, room }) => {
                 self.quit(socket.member(), &room);
+                self.keep_change(socket.member());
                 self.broadcaster.tell(socket.member(), SocketNews::Left { room });
             }
             Request::Listen(Listen { socket }) => self.listen(socket.member()),
@@ -159,20 +206,28 @@ impl SocketRooms {
 
     fn connect(&mut self, connect: Connect) {
         let Connect { socket, worker, seat, namespace, sid, pid, foreign, info } = connect;
-        let (member_id, limits) = (socket.member(), self.limits.recovery);
-        let Self { namespaces, broadcaster, .. } = self;
+        let (member_id, limits, is_kept) = (socket.member(), self.limits.recovery, self.keeps_elsewhere());
+        self.note_entry(&namespace, &sid);
+        let Self { namespaces, broadcaster, position, .. } = self;
         let (id, namespace) =
             namespaces.open(&namespace, |id| broadcaster.rooms.make_uncounted(&RoomKey::of_all(id)));
         let budget = broadcaster.budget();
         namespace.sids.insert(sid.clone(), member_id);
         if let Some(pid) = &pid {
             namespace.pids.insert(pid.clone(), member_id);
-            namespace.recovery.get_or_insert_with(|| Recovery::new(limits, Arc::clone(budget)));
+            match is_kept {
+                true => namespace.is_kept_elsewhere = true,
+                false => {
+                    _ = namespace.recovery.get_or_insert_with(|| Recovery::new(limits, Arc::clone(budget)))
+                }
+            }
         }
-        let stay = Stay { sid, began: namespace.last_offset(), foreign, rooms: Vec::new(), info };
+        let began = if is_kept { position.number() } else { namespace.last_offset() };
+        let stay = Stay { sid, began, foreign, rooms: Vec::new(), info };
         broadcaster.register(member_id, worker, seat, Place { namespace: id, pid, stay });
         drop(broadcaster.subscribe(member_id));
         drop(broadcaster.enter(member_id, namespace.room));
+        self.keep_change(member_id);
     }
 
     /// Puts a socket into a room, and notes that for recovery. A socket is always in the room that has its sid as its
@@ -188,7 +243,7 @@ impl SocketRooms {
         if !self.put(member_id, id, room) {
             return false;
         }
-        let last = self.namespaces.get(id).map_or(0, Namespace::last_offset);
+        let last = self.last_offset(id);
         if let Some(place) = self.place(member_id).filter(|place| place.pid.is_some())
             && !place.stay.rooms.iter().any(|(its, _)| its == room)
         {
@@ -203,8 +258,26 @@ impl SocketRooms {
         let Ok(Found { id, .. }) = self.broadcaster.rooms.find_or_make(&RoomKey::new(namespace, room)) else {
             return false;
         };
+        let is_new = self.broadcaster.rooms.member(member_id).is_some_and(|its| !its.rooms.contains(&id));
         drop(self.broadcaster.enter(member_id, id));
+        if is_new && let Some(name) = self.counted_name(namespace) {
+            self.note_entry(&name, room);
+        }
         true
+    }
+
+    /// The name of a namespace, if its rooms are counted.
+    fn counted_name(&self, id: NamespaceId) -> Option<ByteString> {
+        self.occupancy.as_ref()?;
+        Some(self.namespaces.get(id)?.name.clone())
+    }
+
+    /// The offset of the last event of a namespace.
+    fn last_offset(&self, id: NamespaceId) -> u64 {
+        match self.keeps_elsewhere() {
+            true => self.position.number(),
+            false => self.namespaces.get(id).map_or(0, Namespace::last_offset),
+        }
     }
 
     fn quit(&mut self, member_id: MemberId, room: &ByteString) {
@@ -212,10 +285,14 @@ impl SocketRooms {
             return;
         };
         place.stay.rooms.retain(|(its, _)| its != room);
-        let key = RoomKey::new(place.namespace, room);
+        let (namespace, key) = (place.namespace, RoomKey::new(place.namespace, room));
         if let Some(id) = self.broadcaster.rooms.find(&key) {
+            let was_in = self.broadcaster.rooms.member(member_id).is_some_and(|its| its.rooms.contains(&id));
             drop(self.broadcaster.leave(member_id, id));
             self.broadcaster.rooms.retire(id);
+            if was_in && let Some(name) = self.counted_name(namespace) {
+                self.note_exit(&name, room);
+            }
         }
     }
 
@@ -244,7 +321,8 @@ impl SocketRooms {
             return;
         };
         let room = namespace.room;
-        let emission = namespace.record(args, target, guarantee, self.now).compressed(compress);
+        let offset = self.arrived.unwrap_or(self.position);
+        let emission = namespace.record(args, target, guarantee, self.now, offset).compressed(compress);
         // Kept for recovery, but no socket gets it now.
         let Some(reach) = reach else {
             return;

@@ -9,7 +9,10 @@ use crate::{
     broadcast::{AnyRoom, RoomId},
     domain::MemberId,
     protocol::socketio::Args,
-    socketio::rooms::messages::{Emission, Guarantee, Target},
+    socketio::{
+        cluster::StreamId,
+        rooms::messages::{Emission, Guarantee, Target},
+    },
 };
 
 /// Identifies a namespace while it has sockets or keeps lost ones. No id is used twice: a namespace that has become
@@ -102,18 +105,30 @@ pub(super) struct Namespace {
     pub(super) pids: HashMap<ByteString, MemberId>,
     /// `None` until a client connects that may come back.
     pub(super) recovery: Option<Recovery>,
+    /// Whether it has had a client that may come back at any server of the cluster.
+    pub(super) is_kept_elsewhere: bool,
     /// Sockets that are told of events to them.
     pub(super) listeners: Vec<MemberId>,
 }
 
 impl Namespace {
     pub(super) fn new(name: ByteString, room: RoomId) -> Self {
-        Self { name, room, sids: HashMap::new(), pids: HashMap::new(), recovery: None, listeners: Vec::new() }
+        Self {
+            name,
+            room,
+            sids: HashMap::new(),
+            pids: HashMap::new(),
+            recovery: None,
+            is_kept_elsewhere: false,
+            listeners: Vec::new(),
+        }
     }
 
     /// Goes on after a panic, without its sockets.
     pub(super) fn begin_again(self) -> Self {
-        Self { recovery: self.recovery.map(Recovery::begin_again), ..Self::new(self.name, self.room) }
+        let is_kept_elsewhere = self.is_kept_elsewhere;
+        let recovery = self.recovery.map(Recovery::begin_again);
+        Self { recovery, is_kept_elsewhere, ..Self::new(self.name, self.room) }
     }
 
     /// Whether it has no sockets, and keeps no lost ones.
@@ -135,20 +150,24 @@ impl Namespace {
 
     /// Encodes an event, and keeps it for recovery if its guarantee says so. With recovery each event ends
     /// with an offset: its own, or that of the last kept event before it. A client takes the last string
-    /// argument of an event for its offset.
+    /// argument of an event for its offset. Where the cluster keeps events, the offset is given.
     pub(super) fn record(
         &mut self,
         args: Args,
         target: Target,
         guarantee: Guarantee,
         now: Instant,
+        given: StreamId,
     ) -> Emission {
+        if self.is_kept_elsewhere {
+            return Emission::new(&self.name, args, Some(&given.to_string()), None);
+        }
         let Some(recovery) = &mut self.recovery else {
             return Emission::new(&self.name, args, None, None);
         };
         let is_kept = guarantee == Guarantee::Kept;
         let offset = recovery.last_offset() + u64::from(is_kept);
-        let emission = Emission::new(&self.name, args, Some(offset), None);
+        let emission = Emission::new(&self.name, args, Some(&offset.to_string()), None);
         if is_kept {
             recovery.log(target, emission.clone(), now);
         }

@@ -105,6 +105,7 @@ impl Stage {
             pid: format!("secret of {sid}").into(),
             offset: Offset::Text(offset.into()),
             info: None,
+            revive: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Requests of one socket.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use actix::Message;
 use bytestring::ByteString;
@@ -10,6 +10,7 @@ use crate::{
     connection::Accepted,
     domain::{SocketId, WorkerId},
     protocol::socketio::{Args, Offset},
+    socketio::cluster::Restored,
 };
 
 /// What the server keeps of a socket, such as its handshake and its data. The room server stores it without
@@ -58,6 +59,28 @@ pub(crate) struct Recover {
     pub offset: Offset,
     /// What the server keeps of the socket from now on; `None` for what it has kept.
     pub info: Option<Info>,
+    /// Makes what the server keeps of a socket that another server has kept; `None` if that cannot be.
+    pub revive: Option<Revive>,
+}
+
+/// Makes what the server keeps of a socket from the JSON of its data; `None` if the data do not fit.
+#[derive(Clone)]
+pub(crate) struct Revive(pub(crate) Arc<dyn Fn(&str) -> Option<Info> + Send + Sync>);
+
+impl fmt::Debug for Revive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Revive")
+    }
+}
+
+/// What the cluster has of a lost socket, whose client comes back here.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Recall {
+    /// What was asked.
+    pub recover: Recover,
+    /// What was found; `None` if there is nothing.
+    pub restored: Option<Restored>,
 }
 
 /// Removes a socket from its namespace. Idempotent; ignored if the socket is unknown.

@@ -1,4 +1,5 @@
 mod classic;
+mod clustered;
 mod round_trips;
 
 use bytes::Bytes;

@@ -4,7 +4,14 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::socketio::adapter::formats::classic::{self, read_broadcast, read_request, read_response};
+use crate::socketio::{
+    adapter::formats::{
+        classic::{self, read_broadcast, read_request, read_response},
+        clustered::{self, OwnBodies},
+        sessions, sharded, streams,
+    },
+    cluster::Session,
+};
 
 /// JSON with a number of placeholders, which are in their order.
 fn values() -> impl Strategy<Value = Value> {
@@ -172,5 +179,43 @@ proptest! {
         prop_assert_eq!(envelope.message, as_classic(message));
         prop_assert!(envelope.uid.is_none_or(|uid| uid == "abc123"));
         prop_assert!(envelope.namespace.is_none_or(|namespace| namespace == "/admin"));
+    }
+
+    #[test]
+    fn the_sharded_format_gives_each_message_again(message in any_common()) {
+        let body = sharded::write("abc123", "/ü\"", &message).expect("writable");
+        prop_assert!(OwnBodies::new("abc123", "/ü\"").contain(&body));
+        let envelope = clustered::read(&body).expect("readable");
+        prop_assert_eq!(envelope.message, message);
+        prop_assert_eq!(envelope.uid.as_deref(), Some("abc123"));
+        prop_assert_eq!(envelope.namespace.as_deref(), Some("/ü\""));
+    }
+
+    #[test]
+    fn streams_give_each_message_again(message in any_common()) {
+        let envelope = if streams::is_published(&message) {
+            let body = streams::write_published("abc123", "/", &message).expect("writable");
+            prop_assert!(OwnBodies::new("abc123", "/").contain(&body));
+            clustered::read(&body)
+        } else {
+            let fields = streams::write_entry("abc123", "/", &message).expect("writable");
+            let fields: Vec<_> = fields.into_iter().map(|(name, value)| (name.into(), value)).collect();
+            streams::read_entry(&fields)
+        };
+        let envelope = envelope.expect("readable");
+        prop_assert_eq!(envelope.message, message);
+        prop_assert_eq!(envelope.uid.as_deref(), Some("abc123"));
+    }
+
+    #[test]
+    fn sessions_are_read_as_they_were(
+        socket in any_socket(),
+        pid in any_id(),
+        since in prop::collection::vec((any_id(), any_id()), 0..4),
+    ) {
+        let SocketShown { id, rooms, data, .. } = socket;
+        let session = Session { sid: id, pid, rooms, data, since };
+        let value = sessions::write(&session).expect("writable");
+        prop_assert_eq!(sessions::read(&value), Ok(session));
     }
 }

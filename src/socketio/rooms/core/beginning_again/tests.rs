@@ -113,6 +113,7 @@ async fn a_newcomer_is_turned_away_with_the_socket_that_it_was_to_replace() {
         pid: "secret of a".into(),
         offset: Offset::Missing,
         info: None,
+        revive: None,
     };
     let effects = stage.panic(recover);
     assert_eq!((turned_away(&effects), sent_away(&effects)), (1, vec![former.member()]));

@@ -1,0 +1,267 @@
+//! Finds lost sockets that the cluster keeps, and what their clients have missed.
+//!
+//! A client has missed the entries of the stream behind the one that it has seen last. This server reads the stream too, and
+//! hands each entry to its sockets; the found socket joins them at one moment. What the client gets from the stream ends
+//! there: first the entries up to the one that was handed over when the search began, then those since, which are
+//! remembered here. So no event comes twice, and none is missing.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+};
+
+use bytestring::ByteString;
+
+use super::{Core, State};
+use crate::{
+    protocol::socketio::{Args, Offset},
+    socketio::{
+        adapter::traffic::{Entry, Output, Query, QueryId, Reply},
+        cluster::{Message, Opts, Restore, Restored, Session, StreamId, Target},
+    },
+};
+
+/// The searches under way.
+#[derive(Default)]
+pub(super) struct Restoring {
+    searches: HashMap<QueryId, Search>,
+    /// The events that were handed over since the oldest search began.
+    since: VecDeque<Event>,
+}
+
+/// An event of the stream.
+struct Event {
+    id: StreamId,
+    namespace: ByteString,
+    opts: Opts,
+    args: Args,
+}
+
+struct Search {
+    namespace: ByteString,
+    /// The last entry that the client has seen; `None` if it has seen none.
+    seen: Option<StreamId>,
+    /// The last entry that was handed over when the search began.
+    up_to: StreamId,
+    step: Step,
+    to: Restore,
+}
+
+enum Step {
+    /// The session is asked for.
+    Session,
+    /// The entry that the client has seen last is looked for: if it is gone, others behind it may be, too.
+    Seen(Session),
+    /// Entries behind it are read.
+    Missed { session: Session, after: StreamId, missed: Vec<(StreamId, Args)>, bytes: usize },
+}
+
+impl Restoring {
+    pub(super) fn is_any(&self) -> bool {
+        !self.searches.is_empty()
+    }
+
+    pub(super) fn has_asked(&self, id: QueryId) -> bool {
+        self.searches.contains_key(&id)
+    }
+
+    /// An entry of the stream is handed over.
+    pub(super) fn heard(&mut self, id: StreamId, namespace: &ByteString, message: &Message) {
+        if let Message::Broadcast { args, opts } = message {
+            let (namespace, opts, args) = (namespace.clone(), opts.clone(), args.clone());
+            self.since.push_back(Event { id, namespace, opts, args });
+        }
+    }
+
+    /// Ends all searches without success.
+    pub(super) fn give_up_all(&mut self) -> Vec<Output> {
+        self.since.clear();
+        let searches = mem::take(&mut self.searches).into_values();
+        searches.map(|search| Output::Restore(search.to, None)).collect()
+    }
+
+    fn forget_since(&mut self) {
+        match self.searches.values().map(|search| search.up_to).min() {
+            None => self.since.clear(),
+            Some(oldest) => {
+                while self.since.front().is_some_and(|event| event.id <= oldest) {
+                    self.since.pop_front();
+                }
+            }
+        }
+    }
+}
+
+/// Whether an event is for a socket, and is repeated for it.
+fn is_missed(session: &Session, id: StreamId, opts: &Opts) -> bool {
+    let began = |name: &ByteString| {
+        let since = session.since.iter().find(|(room, _)| room == name);
+        since.and_then(|(_, since)| since.parse::<StreamId>().ok()).unwrap_or_default()
+    };
+    let is_in = |name: &ByteString| session.rooms.contains(name) && began(name) < id;
+    let Target { to, except } = &opts.target;
+    let is_called = to.is_empty() || to.iter().any(is_in);
+    is_called && !except.iter().any(is_in) && began(&session.sid) < id && !opts.flags.volatile
+}
+
+fn len_of(args: &Args) -> usize {
+    args.json.len() + args.attachments.iter().map(bytes::Bytes::len).sum::<usize>()
+}
+
+impl Core {
+    /// Begins to look for a lost socket.
+    pub(super) fn restore(
+        &mut self,
+        namespace: ByteString,
+        pid: &ByteString,
+        offset: &Offset,
+        to: Restore,
+        out: &mut Vec<Output>,
+    ) {
+        let seen = match offset {
+            Offset::Missing => Ok(None),
+            Offset::Text(text) => text.parse().map(Some).map_err(|_| ()),
+            Offset::Other => Err(()),
+        };
+        let up_to = self.link.read_up_to().filter(|_| self.link.state() == State::Ready);
+        let (Ok(seen), Some((_, up_to)), Some(key)) = (seen, up_to, self.speech.session_key(pid)) else {
+            return out.push(Output::Restore(to, None));
+        };
+        let search = Search { namespace, seen, up_to, step: Step::Session, to };
+        self.look_on(search, Query::Take { key }, out);
+    }
+
+    fn look_on(&mut self, search: Search, query: Query, out: &mut Vec<Output>) {
+        let id = self.query(query, out);
+        self.restoring.searches.insert(id, search);
+    }
+
+    /// Goes on with a search.
+    pub(super) fn restore_on(&mut self, id: QueryId, reply: Result<Reply, String>, out: &mut Vec<Output>) {
+        let Some(search) = self.restoring.searches.remove(&id) else {
+            return;
+        };
+        let Search { namespace, seen, up_to, step, to } = search;
+        let stream = self.link.read_up_to().map(|(stream, _)| stream.clone()).unwrap_or_default();
+        let next = match (step, reply) {
+            (Step::Session, Ok(Reply::Value(Some(value)))) => {
+                let session = self.speech.read_session(&value);
+                session.and_then(|session| self.first_step(session, seen, up_to, &stream))
+            }
+            (Step::Seen(session), Ok(Reply::Entries(entries))) => {
+                let after = entries.first().and_then(|entry| entry.id.parse().ok());
+                after.map(|after| self.page(session, after, Vec::new(), 0, up_to, &stream))
+            }
+            (Step::Missed { session, after, missed, bytes }, Ok(Reply::Entries(entries))) => {
+                let is_last = entries.len() < self.bounds.read_count;
+                let read = self.missed(&namespace, &session, entries, (after, missed, bytes));
+                match read {
+                    Some((_, missed, bytes)) if is_last => {
+                        let restored = self.restored(&namespace, session, missed, bytes, up_to);
+                        out.push(Output::Restore(to, restored));
+                        return self.restoring.forget_since();
+                    }
+                    read => read.map(|(after, missed, bytes)| {
+                        self.page(session, after, missed, bytes, up_to, &stream)
+                    }),
+                }
+            }
+            _ => None,
+        };
+        match next {
+            Some((step, query)) => self.look_on(Search { namespace, seen, up_to, step, to }, query, out),
+            None => {
+                out.push(Output::Restore(to, None));
+                self.restoring.forget_since();
+            }
+        }
+    }
+
+    /// What follows once the session is known.
+    fn first_step(
+        &self,
+        session: Session,
+        seen: Option<StreamId>,
+        up_to: StreamId,
+        stream: &ByteString,
+    ) -> Option<(Step, Query)> {
+        // A client without an offset has seen no event since it connected; only servers of this crate tell when that was.
+        let began = || {
+            let (_, began) = session.since.iter().find(|(room, _)| *room == session.sid)?;
+            began.parse().ok()
+        };
+        let seen: StreamId = seen.or_else(began)?;
+        if seen > up_to {
+            return None;
+        }
+        let id = ByteString::from(seen.to_string());
+        let query = Query::Range { stream: stream.clone(), from: id.clone(), to: id, count: 1 };
+        Some((Step::Seen(session), query))
+    }
+
+    /// The step that reads the next entries.
+    fn page(
+        &self,
+        session: Session,
+        after: StreamId,
+        missed: Vec<(StreamId, Args)>,
+        bytes: usize,
+        up_to: StreamId,
+        stream: &ByteString,
+    ) -> (Step, Query) {
+        let query = Query::Range {
+            stream: stream.clone(),
+            from: format!("({after}").into(),
+            to: up_to.to_string().into(),
+            count: self.bounds.read_count,
+        };
+        (Step::Missed { session, after, missed, bytes }, query)
+    }
+
+    /// Adds the entries that the client has missed. `None` if they are too many bytes.
+    fn missed(
+        &self,
+        namespace: &ByteString,
+        session: &Session,
+        entries: Vec<Entry>,
+        (mut after, mut missed, mut bytes): (StreamId, Vec<(StreamId, Args)>, usize),
+    ) -> Option<(StreamId, Vec<(StreamId, Args)>, usize)> {
+        for Entry { id, fields } in entries {
+            let Ok(id) = id.parse() else {
+                continue;
+            };
+            after = id;
+            let head = self.speech.entry_head(&fields);
+            if head.is_none_or(|(_, its, _)| its != *namespace) {
+                continue;
+            }
+            if let Ok(envelope) = self.speech.read_entry(&fields)
+                && let Message::Broadcast { args, opts } = envelope.message
+                && is_missed(session, id, &opts)
+            {
+                bytes += len_of(&args);
+                missed.push((id, args));
+            }
+        }
+        (bytes <= self.bounds.max_missed).then_some((after, missed, bytes))
+    }
+
+    /// The socket, with what was handed over since the search began.
+    fn restored(
+        &self,
+        namespace: &ByteString,
+        session: Session,
+        mut missed: Vec<(StreamId, Args)>,
+        mut bytes: usize,
+        up_to: StreamId,
+    ) -> Option<Restored> {
+        for Event { id, namespace: its, opts, args } in &self.restoring.since {
+            if *id > up_to && its == namespace && is_missed(&session, *id, opts) {
+                bytes += len_of(args);
+                missed.push((*id, args.clone()));
+            }
+        }
+        let (_, last) = self.link.read_up_to()?;
+        (bytes <= self.bounds.max_missed).then_some(Restored { session, missed, last })
+    }
+}
