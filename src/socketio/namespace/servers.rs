@@ -134,7 +134,7 @@ impl<U: SocketData> Namespace<U> {
     {
         let unit: &dyn Any = &();
         if !unit.is::<U>() {
-            self.change(|definition| definition.shared_data = Some(SharedData::of::<U>()));
+            self.change(|definition| definition.shared_data = Some(Arc::new(SharedData::of::<U>())));
         }
         self
     }
