@@ -183,7 +183,7 @@ pub(super) fn document<'a>(
 /// Reads a published body.
 ///
 /// # Errors
-/// It is no message.
+/// It is not a message.
 pub(crate) fn read(body: &Bytes) -> Result<Envelope, Junk> {
     let body = Body::of(body)?;
     let [kind, data, uid, namespace] =

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The server that sent a broadcast, read without the rest of it. `emitter` is no server.
+/// The server that sent a broadcast, read without the rest of it. The emitter for Redis calls itself `emitter`.
 pub(crate) fn uid_of(body: &[u8]) -> Option<&[u8]> {
     first_text(body)
 }
