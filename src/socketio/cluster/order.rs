@@ -234,7 +234,9 @@ impl Restore {
 
     /// Hands it over.
     pub(crate) fn with(mut self, restored: Option<Restored>) {
-        self.0.take().into_iter().for_each(|take| take(restored));
+        if let Some(take) = self.0.take() {
+            take(restored);
+        }
     }
 }
 
