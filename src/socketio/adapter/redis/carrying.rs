@@ -55,7 +55,7 @@ pub(super) enum Job {
     AreYouThere(oneshot::Sender<()>),
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Connected, NotConnected>>>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<Connected>, NotConnected>>>>;
 
 /// The connections.
 enum Link {
@@ -69,7 +69,7 @@ enum Event {
     /// `None` when all handles are dropped.
     Job(Option<Job>),
     FromHere(FromHere),
-    Connected(Result<Connected, NotConnected>),
+    Connected(Result<Box<Connected>, NotConnected>),
     Traffic(TrafficEvent),
     Wake,
 }
@@ -188,7 +188,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
             Event::Job(Some(Job::AreYouThere(answer))) => _ = answer.send(()),
             Event::Job(None) => self.is_ending = true,
             Event::FromHere(reply) => _ = self.handle(Input::FromHere(reply), supervisor),
-            Event::Connected(Ok(connected)) => self.connected(connected, supervisor),
+            Event::Connected(Ok(connected)) => self.connected(*connected, supervisor),
             Event::Connected(Err(why)) => {
                 let place = match &self.link {
                     Link::Connecting(url, _) => url.to_string(),
@@ -398,7 +398,7 @@ fn connecting(home: &mut Home, pauses: &mut Pauses) -> Link {
         place,
         Box::pin(async move {
             rt::time::sleep(pause).await;
-            connect(url, options).await
+            connect(url, options).await.map(Box::new)
         }),
     )
 }

@@ -11,12 +11,12 @@ use std::{
 use actix_web::rt;
 use bytestring::ByteString;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use redis::{Pipeline, RedisError, Value, aio::MultiplexedConnection};
+use redis::{Pipeline, PushInfo, RedisError, Value, aio::MultiplexedConnection};
 use tokio::task::unconstrained;
 
 use super::{
     home::{Connected, Opener},
-    pushes::{LINES, Line, Outlet, Pushed, Said, Subscriptions},
+    pushes::{LINES, Line, Outlet, Pushed, Subscriptions, Unread},
     refusals,
     requests::{Asked, Batch, entries_read, read, reply},
 };
@@ -257,25 +257,25 @@ impl Traffic {
             }
             Event::Pushed(Pushed::Push(line, push, _)) => {
                 self.hear(line);
-                let said = self.subscriptions.read(push)?;
-                self.take_said(said, inputs);
-                Ok(())
+                self.take_push(push, inputs)
             }
             Event::Time => self.look_at_the_clock(Instant::now()),
         }
     }
 
-    fn take_said(&self, said: Said, inputs: &mut Vec<Input>) {
-        match said {
-            Said::Input(input) => {
+    fn take_push(&mut self, push: PushInfo, inputs: &mut Vec<Input>) -> Result<(), String> {
+        match self.subscriptions.read(push) {
+            Ok(Some(input)) => {
                 if matches!(input, Input::Published { .. }) {
                     self.figures.heard.fetch_add(1, Ordering::Relaxed);
                 }
                 inputs.push(input);
             }
-            Said::Junk => _ = self.figures.junk.fetch_add(1, Ordering::Relaxed),
-            Said::Nothing => {}
+            Ok(None) => {}
+            Err(Unread::Junk) => self.figures.count_junk(),
+            Err(Unread::Lost(why)) => return Err(why),
         }
+        Ok(())
     }
 
     fn take_back(&mut self, back: Back, inputs: &mut Vec<Input>) -> Result<(), String> {
