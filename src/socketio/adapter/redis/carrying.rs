@@ -222,7 +222,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
             "Socket.IO is shared by way of the Redis at {}: format {}, key {}",
             connected.url, options.format, options.home_key
         );
-        self.home.found(&connected.servers);
+        self.home.found(&connected.ranges);
         let options = self.home.options();
         let traffic = Traffic::new(connected, options, Arc::clone(&self.figures), Instant::now());
         self.link = Link::Open(Box::new(traffic));
@@ -333,8 +333,8 @@ impl<D: Decide, L: Local> Thread<D, L> {
             Output::Unsubscribe(channel) => traffic.unsubscribe(channel, feed),
             Output::Publish { channel, is_sharded, body } => batch.publish(&channel, is_sharded, &body),
             Output::Append { stream, fields, max_len } => batch.append(&stream, &fields, max_len),
-            Output::Store { key, value, expires_in } => batch.store(&key, &value, expires_in),
-            Output::Query(id, query) => batch.query(id, query),
+            Output::Store { key, value, expires_in } => traffic.store(&key, &value, expires_in, batch),
+            Output::Query(id, query) => traffic.query(id, query, batch),
             Output::Read { stream, after } => traffic.read(stream, after),
             Output::Here(_) | Output::Deliver(..) | Output::Restore(..) | Output::End => {}
         }
