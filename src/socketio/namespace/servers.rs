@@ -114,7 +114,8 @@ impl<U: SocketData> Namespace<U> {
         Some(most)
     }
 
-    /// The rooms of this server and of all others that share the namespace. See [`Emitter::all_rooms`](crate::socketio::Emitter::all_rooms).
+    /// The rooms of this server and of all others that share the namespace. See
+    /// [`Emitter::all_rooms`](crate::socketio::Emitter::all_rooms).
     ///
     /// # Errors
     /// The room server did not reply.
@@ -125,9 +126,10 @@ impl<U: SocketData> Namespace<U> {
     /// Shows the [data](crate::socketio::Socket::data) of the sockets to other servers that share the namespace, as JSON:
     /// [`RemoteSocket::data_as`](crate::socketio::RemoteSocket::data_as) reads it there, and `socket.data` of `fetchSockets`
     /// in Node. A socket that is recovered at another server has its data from it. Without this, servers see `{}`, and
-    /// recovery at another server does not restore the data.
+    /// the sockets of a namespace with an [admission](Self::admit) are recovered at their own server only.
     ///
-    /// The data is encoded when it is asked for, on any thread. Data of the type `()` is not encoded, and stays `{}`. Data that changes may be in a `Mutex`, which serde encodes.
+    /// The data is encoded when it is asked for, on any thread. Data that changes may be in a `Mutex`, which serde encodes.
+    /// Data of the type `()` is not encoded: others see `{}`.
     pub fn share_data(self) -> Self
     where
         U: Serialize + DeserializeOwned,
