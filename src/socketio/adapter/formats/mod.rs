@@ -1,7 +1,5 @@
 //! The formats of the official adapters for Redis, as bytes.
 
-#![allow(dead_code)]
-
 use bytestring::ByteString;
 
 use crate::{

@@ -142,39 +142,38 @@ impl<D: Decide, L: Local> Thread<D, L> {
 
     // ----- what happens -----
 
+    /// The next event. Orders come first: what this server has ordered before something came is known when it is handled.
     async fn event(&mut self) -> Event {
         let wake = self.decide.next_wake();
-        let wake = async move {
-            match wake {
-                Some(time) => rt::time::sleep_until(time.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        let link = async {
-            match &mut self.link {
-                Link::Connecting(_, connecting) => Event::Connected(connecting.await),
-                Link::Open(traffic) => Event::Traffic(traffic.event().await),
-            }
-        };
         tokio::select! {
-            // What this server has ordered before something came is known when it is handled.
             biased;
             job = self.jobs.recv() => Event::Job(job),
-            Some(reply) = self.replied.recv() => Event::FromHere(reply),
-            event = link => event,
-            () = wake => Event::Wake,
+            event = other_event(&mut self.replied, &mut self.link, wake) => event,
         }
     }
 
     /// Takes what else has happened, so that it goes to Redis in one write.
     fn take_more(&mut self, supervisor: &Supervisor) {
+        self.take_jobs(supervisor);
         for _ in 0..MOST_AT_ONCE {
-            if self.is_ending || self.is_dead || self.out.iter().any(|output| matches!(output, Output::End)) {
+            if self.is_ending || self.is_dead {
                 return;
             }
-            match self.event().now_or_never() {
-                Some(event) => self.take(event, supervisor),
-                None => return,
+            let wake = self.decide.next_wake();
+            let Some(event) = other_event(&mut self.replied, &mut self.link, wake).now_or_never() else {
+                return;
+            };
+            self.take_jobs(supervisor);
+            self.take(event, supervisor);
+        }
+    }
+
+    /// Takes what this server has ordered up to now.
+    fn take_jobs(&mut self, supervisor: &Supervisor) {
+        for _ in 0..self.jobs.len() {
+            match self.jobs.try_recv() {
+                Ok(job) if !self.is_ending && !self.is_dead => self.take(Event::Job(Some(job)), supervisor),
+                _ => return,
             }
         }
     }
@@ -260,7 +259,10 @@ impl<D: Decide, L: Local> Thread<D, L> {
         let known = self.out.len();
         let (decide, out) = (&mut self.decide, &mut self.out);
         match supervisor.attempt(|| decide.handle(Instant::now(), input, out)) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.is_ending |= self.out[known..].iter().any(|output| matches!(output, Output::End));
+                true
+            }
             Err(panicked) => {
                 self.out.truncate(known);
                 self.begin_again(panicked, supervisor);
@@ -323,10 +325,6 @@ impl<D: Decide, L: Local> Thread<D, L> {
                 self.is_dead |= is_dead_after(supervisor, || restore.with(restored));
                 return;
             }
-            Output::End => {
-                self.is_ending = true;
-                return;
-            }
             output => output,
         };
         let Link::Open(traffic) = &mut self.link else { return };
@@ -358,6 +356,32 @@ impl<D: Decide, L: Local> Thread<D, L> {
         if !matches!(flushed, Ok(Ok(()))) {
             warn!("Socket.IO could not tell the other servers all before the end: Redis has not answered");
         }
+    }
+}
+
+/// The next event that is no job.
+async fn other_event(
+    replied: &mut mpsc::UnboundedReceiver<FromHere>,
+    link: &mut Link,
+    wake: Option<Instant>,
+) -> Event {
+    let wake = async move {
+        match wake {
+            Some(time) => rt::time::sleep_until(time.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let link = async {
+        match link {
+            Link::Connecting(_, connecting) => Event::Connected(connecting.await),
+            Link::Open(traffic) => Event::Traffic(traffic.event().await),
+        }
+    };
+    tokio::select! {
+        biased;
+        Some(reply) = replied.recv() => Event::FromHere(reply),
+        event = link => event,
+        () = wake => Event::Wake,
     }
 }
 

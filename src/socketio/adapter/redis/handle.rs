@@ -73,14 +73,10 @@ impl RedisAdapterHandle {
         let _ = self.jobs.send(Job::Order(order));
     }
 
-    /// Waits until the thread has ended.
+    /// Waits until the thread has ended. A server waits for the end of the core instead, which the thread drops then.
+    #[cfg(test)]
     pub(crate) async fn ended(&self) {
         self.jobs.closed().await;
-    }
-
-    /// What is counted.
-    pub(crate) fn figures(&self) -> &Arc<Figures> {
-        &self.figures
     }
 
     fn watch(&self, parts: &Parts) {
