@@ -492,7 +492,10 @@ impl Decide for Core {
                 }
                 self.check_ready(out);
             }
-            Input::Down(_) => self.down(out),
+            Input::Down(why) => {
+                debug!("events reach the sockets of this server only: {why}");
+                self.down(out);
+            }
             Input::Subscribed(channel) => {
                 self.link.confirmed(&channel);
                 self.check_ready(out);

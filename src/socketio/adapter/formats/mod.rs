@@ -16,7 +16,7 @@ pub(crate) mod sessions;
 pub(crate) mod sharded;
 pub(crate) mod streams;
 #[cfg(feature = "testing")]
-pub mod trial;
+pub(crate) mod trial;
 mod value;
 
 /// A message with what stands around it.
