@@ -196,15 +196,20 @@ fn asking(namespace: Namespace<Data>, io: &Namespace) {
             });
             ack.send(&acks.into_iter().map(|(_, answer)| answer).collect::<Vec<_>>());
         })
-        .on("sse", async move |_: Socket<Data>, (name, arguments): (String, Arguments), ack: Ack| match sse
-            .server_side_emit_with_ack::<Value>(&name, &arguments)
-            .await
-        {
-            Ok(answered) => {
-                warn_of_missing(answered.missing_servers);
-                ack.send(&answered.answers);
+        .on("sse", async move |_: Socket<Data>, Arguments(mut arguments): Arguments, ack: Ack| {
+            if arguments.is_empty() {
+                return warn!("an event for servers has no name");
             }
-            Err(problem) => error!("servers are not asked: {problem}"),
+            let Value::String(name) = arguments.remove(0) else {
+                return warn!("the name of an event for servers is not a text");
+            };
+            match sse.server_side_emit_with_ack::<Value>(&name, &Arguments(arguments)).await {
+                Ok(answered) => {
+                    warn_of_missing(answered.missing_servers);
+                    ack.send(&answered.answers);
+                }
+                Err(problem) => error!("servers are not asked: {problem}"),
+            }
         });
 }
 

@@ -27,9 +27,11 @@ const NAMESPACE: &str = "/relay";
 
 /// Adds the namespace to a server. Clients may send events at this rate.
 pub(crate) fn serve(io: &Server, rate: Option<RateLimit>) {
-    // Sequential: each sender's events reach the others in their order, also around a change of rooms.
+    // Sequential: each sender's events reach the others in their order, also around a change of rooms. Where several servers
+    // share the namespace, all have one order.
     io.namespace(NAMESPACE)
         .sequential()
+        .in_one_order()
         .admit(async move |_| {
             Ok(Relay { meter: Mutex::new(rate.map(|limit| Meter::new(limit, Instant::now()))) })
         })

@@ -26,9 +26,9 @@ pub const DEFAULT_ACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest time that acks are waited for.
 pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// Selects sockets of a namespace, on all workers, and emits to them or acts on them: the broadcast operator of the
-/// reference server. It selects all sockets of the namespace until [`to`](Self::to) names rooms. It may be used on
-/// any thread, and again.
+/// Selects sockets of a namespace, on all workers and on all servers that share the namespace, and emits to them or acts on
+/// them: the broadcast operator of the reference server. It selects all sockets of the namespace until [`to`](Self::to) names
+/// rooms. It may be used on any thread, and again.
 ///
 /// What one thread asks first happens first: sockets that are put into a room get what is emitted to the room
 /// afterwards.
@@ -154,7 +154,8 @@ impl Emitter {
 
     /// Emits an event and asks each recipient for an answer. A tuple takes several arguments of an answer, another type the
     /// first one. The event is not repeated for recovered clients that missed it. If it cannot be encoded, it is not
-    /// emitted, and an error is logged.
+    /// emitted, and an error is logged. Other servers that share the namespace tell the answers of their sockets without
+    /// their ids, and only the first argument of each.
     pub fn emit_with_ack<T: DeserializeOwned>(
         &self,
         name: &str,

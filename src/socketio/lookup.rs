@@ -9,7 +9,7 @@ use super::{
     cluster::{FoundElsewhere, RoomsElsewhere},
     emitter::Emitter,
     remote::RemoteSocket,
-    rooms::messages::{Look, LookRooms, Target},
+    rooms::messages::{Look, LookRooms, SocketFound, Target},
 };
 
 /// What keeps the rooms of all sockets has ended, or has failed over the request. A request that has failed may be
@@ -68,26 +68,40 @@ impl<'a> IntoIterator for &'a Sockets {
     }
 }
 
-/// Where an answer of other servers goes, and comes from; nothing for a look-up on this server alone.
-fn ask_elsewhere<T>(is_local: bool) -> (Option<oneshot::Sender<T>>, Option<oneshot::Receiver<T>>) {
-    if is_local {
-        return (None, None);
-    }
-    let (to, answer) = oneshot::channel();
-    (Some(to), Some(answer))
+/// What was asked of this server, and of others.
+struct Asked<H, E> {
+    here: oneshot::Receiver<H>,
+    /// `None` if no other server was asked.
+    elsewhere: Option<oneshot::Receiver<E>>,
 }
 
-/// Waits for the answer of other servers. A sender that is dropped means that there are none.
-async fn elsewhere<T: Default>(answer: Option<oneshot::Receiver<T>>) -> T {
-    match answer {
-        Some(answer) => answer.await.unwrap_or_default(),
-        None => T::default(),
+/// Where the answer of other servers goes.
+type ToElsewhere<E> = Option<oneshot::Sender<E>>;
+
+impl<H, E: Default> Asked<H, E> {
+    /// A question, and where its answers go. Other servers are not asked if it `is_local`.
+    fn new(is_local: bool) -> (Self, oneshot::Sender<H>, ToElsewhere<E>) {
+        let (to, here) = oneshot::channel();
+        let others = (!is_local).then(oneshot::channel);
+        let (to_elsewhere, elsewhere) = others.unzip();
+        (Self { here, elsewhere }, to, to_elsewhere)
+    }
+
+    /// Waits for the answer of this server, and for that of others. If the sender of the latter is dropped, there are no
+    /// others.
+    async fn answers(self) -> Result<(H, E), Gone> {
+        let here = self.here.await.map_err(|_| Gone)?;
+        let elsewhere = match self.elsewhere {
+            Some(elsewhere) => elsewhere.await.unwrap_or_default(),
+            None => E::default(),
+        };
+        Ok((here, elsewhere))
     }
 }
 
 impl Emitter {
     /// Looks up the selected sockets, on all servers that share the namespace. It waits for other servers for 5 seconds,
-    /// unless that was set; [`Sockets::missing_servers`] tells how many have not answered. With [`local`](Self::local) no
+    /// unless the adapter has another time for requests; [`Sockets::missing_servers`] tells how many have not answered. With [`local`](Self::local) no
     /// other server is asked.
     ///
     /// # Errors
@@ -96,19 +110,24 @@ impl Emitter {
         let mut asked = Vec::new();
         // All are asked before the first is waited for.
         for namespace in &self.namespaces {
-            let (to, found) = oneshot::channel();
-            let (to_others, others) = ask_elsewhere(self.is_local);
-            let (namespace, target) = (namespace.clone(), self.target.clone());
-            let look = Look { namespace: namespace.clone(), target, to, elsewhere: to_others };
-            self.room_server.do_send(look);
-            asked.push((namespace, found, others));
+            let (sockets, to, elsewhere) = Asked::new(self.is_local);
+            let target = self.target.clone();
+            self.room_server.do_send(Look { namespace: namespace.clone(), target, to, elsewhere });
+            asked.push((namespace.clone(), sockets));
         }
+        self.sockets_of(asked).await
+    }
+
+    /// Waits for the sockets of namespaces: those of this server, and those of others.
+    async fn sockets_of(
+        &self,
+        asked: Vec<(ByteString, Asked<Vec<SocketFound>, FoundElsewhere>)>,
+    ) -> Result<Sockets, Gone> {
         let (mut sockets, mut remote, mut missing_servers) = (Vec::new(), Vec::new(), 0);
-        for (namespace, found, others) in asked {
-            let found = found.await.map_err(|_| Gone)?.into_iter();
-            sockets.extend(found.map(|found| RemoteSocket::here(self, &namespace, found)));
-            let FoundElsewhere { sockets: others, missing } = elsewhere(others).await;
-            remote.extend(others.into_iter().map(|shown| RemoteSocket::elsewhere(self, &namespace, shown)));
+        for (namespace, asked) in asked {
+            let (found, FoundElsewhere { sockets: shown, missing }) = asked.answers().await?;
+            sockets.extend(found.into_iter().map(|found| RemoteSocket::here(self, &namespace, found)));
+            remote.extend(shown.into_iter().map(|shown| RemoteSocket::elsewhere(self, &namespace, shown)));
             missing_servers += missing;
         }
         sockets.append(&mut remote);
@@ -150,29 +169,110 @@ impl Emitter {
     }
 
     /// The rooms of the namespace on all servers that share it, with those that are the id of a socket. It waits for other
-    /// servers as [`fetch_sockets`](Self::fetch_sockets) does. Only the classic format of the adapter asks for rooms; with
-    /// another one the rooms of this server are all that is known. It does not matter which sockets are selected.
+    /// servers as [`fetch_sockets`](Self::fetch_sockets) does. It does not matter which sockets are selected.
     ///
     /// # Errors
     /// The room server did not reply.
     pub async fn all_rooms(&self) -> Result<AllRooms, Gone> {
         let mut asked = Vec::new();
         for namespace in &self.namespaces {
-            let (to, rooms) = oneshot::channel();
-            let (to_others, others) = ask_elsewhere(self.is_local);
+            let (rooms, to, elsewhere) = Asked::new(self.is_local);
             let namespace = namespace.clone();
-            self.room_server.do_send(LookRooms { namespace, with_sids: true, to, elsewhere: to_others });
-            asked.push((rooms, others));
+            self.room_server.do_send(LookRooms { namespace, with_sids: true, to, elsewhere });
+            asked.push(rooms);
         }
-        let mut all = AllRooms::default();
-        for (rooms, others) in asked {
-            let here = rooms.await.map_err(|_| Gone)?;
-            let RoomsElsewhere { rooms: there, missing } = elsewhere(others).await;
-            all.rooms.extend(here.into_iter().map(|(name, _)| name).chain(there));
-            all.missing_servers += missing;
-        }
-        all.rooms.sort_unstable();
-        all.rooms.dedup();
-        Ok(all)
+        rooms_of(asked).await
+    }
+}
+
+/// Waits for the rooms of namespaces: those of this server, and those of others.
+async fn rooms_of(asked: Vec<Asked<Vec<(ByteString, usize)>, RoomsElsewhere>>) -> Result<AllRooms, Gone> {
+    let mut all = AllRooms::default();
+    for asked in asked {
+        let (here, RoomsElsewhere { rooms: there, missing }) = asked.answers().await?;
+        all.rooms.extend(here.into_iter().map(|(name, _)| name).chain(there));
+        all.missing_servers += missing;
+    }
+    all.rooms.sort_unstable();
+    all.rooms.dedup();
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        connection::Budget,
+        socketio::{cluster::SocketShown, engine::Engine, settings::EngineSettings},
+    };
+
+    fn found(sid: &'static str) -> SocketFound {
+        SocketFound { sid: sid.into(), rooms: vec![sid.into()], info: Arc::new(()) }
+    }
+
+    fn shown(sid: &'static str) -> SocketShown {
+        SocketShown { id: sid.into(), rooms: vec![sid.into()], ..SocketShown::default() }
+    }
+
+    /// What has come already.
+    fn come<T>(value: T) -> oneshot::Receiver<T> {
+        let (to, receiver) = oneshot::channel();
+        let _ = to.send(value);
+        receiver
+    }
+
+    /// What will never come.
+    fn lost<T>() -> oneshot::Receiver<T> {
+        oneshot::channel().1
+    }
+
+    fn emitter() -> Emitter {
+        let engine = Engine::new(EngineSettings::default(), Arc::default(), Budget::new(1), Arc::default());
+        Emitter::new(engine.room_server().clone(), "/".into())
+    }
+
+    #[actix_web::test]
+    async fn sockets_of_this_server_come_first_and_silent_servers_are_counted() {
+        let others = |sids: &[&'static str], missing| {
+            Some(come(FoundElsewhere { sockets: sids.iter().map(|sid| shown(sid)).collect(), missing }))
+        };
+        let asked = vec![
+            (
+                "/a".into(),
+                Asked { here: come(vec![found("1"), found("2")]), elsewhere: others(&["7", "8"], 1) },
+            ),
+            ("/b".into(), Asked { here: come(vec![found("3")]), elsewhere: others(&["9"], 2) }),
+            ("/c".into(), Asked { here: come(vec![found("4")]), elsewhere: Some(lost()) }),
+            ("/d".into(), Asked { here: come(vec![found("5")]), elsewhere: None }),
+        ];
+        let sockets = emitter().sockets_of(asked).await.expect("a reply");
+        assert_eq!(sockets.missing_servers(), 3);
+        let ids: Vec<_> = sockets.iter().map(|socket| (socket.id(), socket.is_local())).collect();
+        let here = ["1", "2", "3", "4", "5"].map(|id| (id, true));
+        assert_eq!(ids, [&here[..], &["7", "8", "9"].map(|id| (id, false))].concat());
+        assert_eq!((&sockets).into_iter().count(), sockets.into_iter().count());
+    }
+
+    #[actix_web::test]
+    async fn a_look_up_without_a_reply_of_this_server_fails() {
+        let asked =
+            vec![("/".into(), Asked { here: lost(), elsewhere: Some(come(FoundElsewhere::default())) })];
+        assert_eq!(emitter().sockets_of(asked).await.err(), Some(Gone));
+        assert_eq!(rooms_of(vec![Asked { here: lost(), elsewhere: None }]).await, Err(Gone));
+    }
+
+    #[actix_web::test]
+    async fn each_room_of_all_servers_is_named_once_in_order() {
+        let others = RoomsElsewhere { rooms: vec!["red".into(), "a".into()], missing: 1 };
+        let here = vec![("blue".into(), 1), ("red".into(), 2)];
+        let asked = vec![
+            Asked { here: come(here), elsewhere: Some(come(others)) },
+            Asked { here: come(Vec::new()), elsewhere: Some(lost()) },
+        ];
+        let all = rooms_of(asked).await;
+        let rooms = ["a", "blue", "red"].map(ByteString::from).to_vec();
+        assert_eq!(all, Ok(AllRooms { rooms, missing_servers: 1 }));
     }
 }

@@ -85,7 +85,7 @@ export function connect(url, options) {
 }
 
 /** After this time a test fails that waits. On a machine of any speed it is longer than what it waits for may take. */
-const WAIT_MS = 60_000;
+const WAIT_MS = Number(process.env.TEST_WAIT_MS ?? 60_000);
 
 /** The first argument of the next event of that name. */
 export function next(socket, event) {

@@ -8,8 +8,13 @@ use bytestring::ByteString;
 
 use super::{
     core::Heard,
-    formats::classic,
-    settings::{AdapterSettings, RedisFormat, SubscriptionMode},
+    formats::{
+        classic,
+        clustered::{self, OwnBodies},
+        sessions, sharded,
+        streams::{self, EntryHead},
+    },
+    settings::{AdapterSettings, RedisFormat},
     traffic::{Channel, Output, Query},
 };
 use crate::{
@@ -18,9 +23,6 @@ use crate::{
 };
 
 pub(super) use super::formats::{Envelope, Junk, WriteError};
-
-/// The length of a socket's id. A room with a name of this length is taken for that of one socket.
-const SID: usize = 20;
 
 /// Random bytes of a server's id in the classic format: 6 characters, as its requests have.
 const SHORT: usize = 4;
@@ -53,9 +55,16 @@ pub(crate) struct Speech {
     settings: AdapterSettings,
     uid: ByteString,
     stream: Option<ByteString>,
-    /// The channels of the namespaces that are served, in the classic format.
-    classic: HashMap<ByteString, classic::Channels>,
+    /// The names of the namespaces that are served.
+    names: HashMap<ByteString, Names>,
     last_request: u64,
+}
+
+/// The names of a namespace.
+#[derive(Clone)]
+enum Names {
+    Classic(classic::Channels),
+    Clustered(clustered::Channels, OwnBodies),
 }
 
 impl Sending {
@@ -84,7 +93,7 @@ impl Speech {
     /// A server with this id.
     pub(crate) fn with_uid(settings: AdapterSettings, uid: ByteString) -> Self {
         let stream = (settings.format == RedisFormat::Streams).then(|| settings.key.clone());
-        Self { settings, uid, stream, classic: HashMap::new(), last_request: 0 }
+        Self { settings, uid, stream, names: HashMap::new(), last_request: 0 }
     }
 
     pub(super) fn uid(&self) -> &ByteString {
@@ -108,78 +117,75 @@ impl Speech {
         format!("{}{:x}", self.uid, self.last_request).into()
     }
 
-    fn classic(&self, namespace: &str) -> Cow<'_, classic::Channels> {
-        match self.classic.get(namespace) {
-            Some(channels) => Cow::Borrowed(channels),
-            None => Cow::Owned(classic::Channels::new(&self.settings.key, namespace, &self.uid)),
+    fn names(&self, namespace: &str) -> Cow<'_, Names> {
+        if let Some(names) = self.names.get(namespace) {
+            return Cow::Borrowed(names);
         }
-    }
-
-    /// The channel of all messages in the other formats.
-    fn main_channel(&self, namespace: &str) -> ByteString {
-        format!("{}#{namespace}#", self.settings.key).into()
-    }
-
-    fn sub_channel(&self, namespace: &str, name: &str) -> ByteString {
-        format!("{}#{namespace}#{name}#", self.settings.key).into()
+        let (key, uid) = (&self.settings.key, &self.uid);
+        Cow::Owned(match self.settings.format {
+            RedisFormat::Classic => Names::Classic(classic::Channels::new(key, namespace, uid)),
+            RedisFormat::Sharded | RedisFormat::Streams => Names::Clustered(
+                clustered::Channels::new(key, namespace, uid),
+                OwnBodies::new(uid, namespace),
+            ),
+        })
     }
 
     // ----- what is heard -----
 
     /// What a server subscribes to for a namespace, and what comes by it.
     pub(super) fn subscriptions(&mut self, namespace: &ByteString) -> Vec<(Channel, Heard)> {
-        let both = |channel: fn(ByteString) -> Channel| {
-            let own = self.sub_channel(namespace, &self.uid);
-            [self.main_channel(namespace), own].map(|name| (channel(name), Heard::Any)).into()
+        let names = self.names(namespace).into_owned();
+        let channel = match self.settings.format {
+            RedisFormat::Sharded => Channel::Shard,
+            RedisFormat::Classic | RedisFormat::Streams => Channel::Plain,
         };
-        match self.settings.format {
-            RedisFormat::Sharded => both(Channel::Shard),
-            RedisFormat::Streams => both(Channel::Plain),
-            RedisFormat::Classic => {
-                let channels = classic::Channels::new(&self.settings.key, namespace, &self.uid);
-                let all = vec![
-                    (Channel::Pattern(channels.pattern.clone()), Heard::Broadcasts),
-                    (Channel::Plain(channels.requests.clone()), Heard::Requests),
-                    (Channel::Plain(channels.responses.clone()), Heard::Answers),
-                    (Channel::Plain(channels.own_responses.clone()), Heard::Answers),
-                ];
-                self.classic.insert(namespace.clone(), channels);
-                all
+        let all = match &names {
+            Names::Classic(channels) => vec![
+                (Channel::Pattern(channels.pattern.clone()), Heard::Broadcasts),
+                (channel(channels.requests.clone()), Heard::Requests),
+                (channel(channels.responses.clone()), Heard::Answers),
+                (channel(channels.own_responses.clone()), Heard::Answers),
+            ],
+            Names::Clustered(channels, _) => {
+                [&channels.all, &channels.own].map(|name| (channel(name.clone()), Heard::Any)).into()
             }
-        }
+        };
+        self.names.insert(namespace.clone(), names);
+        all
     }
 
     /// The namespace is not served any more.
     pub(super) fn forget(&mut self, namespace: &ByteString) {
-        self.classic.remove(namespace);
+        self.names.remove(namespace);
     }
 
     /// What a server subscribes to for a room with its sockets.
     pub(super) fn room_subscription(&self, namespace: &str, room: &str) -> Option<Channel> {
-        let has_channel = self.settings.format == RedisFormat::Sharded && self.has_channel(room);
-        has_channel.then(|| Channel::Shard(self.sub_channel(namespace, room)))
-    }
-
-    /// Whether events to this room alone have a channel of their own, in the format Sharded.
-    fn has_channel(&self, room: &str) -> bool {
-        match self.settings.subscription_mode {
-            SubscriptionMode::Static => false,
-            // As Node counts: in units of UTF-16.
-            SubscriptionMode::Dynamic => room.encode_utf16().count() != SID,
-            SubscriptionMode::DynamicPrivate => true,
+        let has_channel =
+            self.settings.format == RedisFormat::Sharded && self.settings.subscription_mode.has_channel(room);
+        match &*self.names(namespace) {
+            Names::Clustered(channels, _) if has_channel => Some(Channel::Shard(channels.of(room))),
+            _ => None,
         }
     }
 
     /// The room that a channel of events is for, if it is for one.
     pub(super) fn room_of<'a>(&self, namespace: &str, channel: &'a str) -> Option<&'a str> {
-        self.classic(namespace).room_of(channel).flatten()
+        match &*self.names(namespace) {
+            Names::Classic(channels) => channels.room_of(channel).flatten(),
+            Names::Clustered(..) => None,
+        }
     }
 
     /// Whether this server has written a body, as far as that can be seen without decoding it.
     pub(super) fn is_own(&self, heard: Heard, namespace: &str, body: &Bytes) -> bool {
         match heard {
             Heard::Broadcasts => classic::uid_of(body) == Some(self.uid.as_bytes()),
-            Heard::Any => sharded::ends_as_own(body, &self.uid, namespace),
+            Heard::Any => match &*self.names(namespace) {
+                Names::Clustered(_, own) => own.contain(body),
+                Names::Classic(_) => false,
+            },
             Heard::Requests | Heard::Answers => false,
         }
     }
@@ -190,7 +196,7 @@ impl Speech {
             Heard::Broadcasts => classic::read_broadcast(body)?,
             Heard::Requests => classic::read_request(body)?,
             Heard::Answers => classic::read_response(body)?,
-            Heard::Any => sharded::read(body)?,
+            Heard::Any => clustered::read(body)?,
         };
         if heard == Heard::Broadcasts {
             envelope.namespace.get_or_insert(ByteString::from_static(MAIN));
@@ -200,8 +206,10 @@ impl Speech {
 
     /// The server, the namespace and the data of an entry.
     pub(super) fn entry_head(&self, fields: &[(Bytes, Bytes)]) -> Option<(ByteString, ByteString, Bytes)> {
-        let text = |name: &str| ByteString::try_from(field(fields, name)?.clone()).ok();
-        Some((text("uid")?, text("nsp")?, field(fields, "data")?.clone()))
+        let EntryHead { uid, namespace, .. } = EntryHead::of(fields);
+        let text = |bytes: &[u8]| ByteString::try_from(bytes).ok();
+        let data = fields.iter().find(|(name, _)| name == "data")?;
+        Some((text(uid)?, text(namespace)?, data.1.clone()))
     }
 
     /// Reads an entry.
@@ -213,43 +221,22 @@ impl Speech {
 
     /// How something is told to the other servers.
     pub(super) fn tell(&self, namespace: &ByteString, message: &Message) -> Result<Sending, WriteError> {
-        let (uid, fields) = (&*self.uid, Vec::new());
-        Ok(match self.settings.format {
-            RedisFormat::Classic => {
-                let to = self.classic(namespace).of(message);
-                Sending { way: Way::Publish, to, body: classic::write(uid, namespace, message)?, fields }
+        let uid = &*self.uid;
+        match &*self.names(namespace) {
+            Names::Classic(channels) => self.publish(channels.of(message), namespace, message),
+            Names::Clustered(channels, _) if self.settings.format == RedisFormat::Sharded => {
+                self.publish(self.settings.subscription_mode.channel(channels, message), namespace, message)
             }
-            RedisFormat::Sharded => {
-                let to = self.sharded_channel(namespace, message);
-                let body = sharded::write(uid, namespace, message)?;
-                Sending { way: Way::PublishSharded, to, body, fields }
+            Names::Clustered(channels, _) if streams::is_published(message) => {
+                self.publish(channels.all.clone(), namespace, message)
             }
-            RedisFormat::Streams => match message {
-                Message::Broadcast { .. }
-                | Message::Join { .. }
-                | Message::Leave { .. }
-                | Message::Disconnect { .. } => {
-                    let fields = streams::write_entry(uid, namespace, message)?;
-                    let data = fields.iter().find(|(name, _)| *name == "data");
-                    let body = data.map(|(_, data)| data.clone()).unwrap_or_default();
-                    Sending { way: Way::Append, to: self.settings.key.clone(), body, fields }
-                }
-                _ => {
-                    let body = streams::write_published(uid, namespace, message)?;
-                    Sending { way: Way::Publish, to: self.main_channel(namespace), body, fields }
-                }
-            },
-        })
-    }
-
-    fn sharded_channel(&self, namespace: &ByteString, message: &Message) -> ByteString {
-        if let Message::Broadcast { opts, .. } = message
-            && let [room] = &*opts.target.to
-            && self.has_channel(room)
-        {
-            return self.sub_channel(namespace, room);
+            Names::Clustered(..) => {
+                let fields = streams::write_entry(uid, namespace, message)?;
+                let data = fields.iter().find(|(name, _)| *name == "data");
+                let body = data.map(|(_, data)| data.clone()).unwrap_or_default();
+                Ok(Sending { way: Way::Append, to: self.settings.key.clone(), body, fields })
+            }
         }
-        self.main_channel(namespace)
     }
 
     /// How another server is answered.
@@ -259,32 +246,31 @@ impl Speech {
         asker: Option<&ByteString>,
         message: &Message,
     ) -> Result<Sending, WriteError> {
-        let (uid, fields) = (&*self.uid, Vec::new());
-        let own_channel = || match asker {
-            Some(asker) => self.sub_channel(namespace, asker),
-            None => self.main_channel(namespace),
-        };
-        Ok(match self.settings.format {
-            RedisFormat::Classic => {
-                let channels = self.classic(namespace);
+        let to = match &*self.names(namespace) {
+            Names::Classic(channels) => {
                 // Node answers events of servers on the common channel only.
                 let is_specific = self.settings.has_specific_response_channel
                     && !matches!(message, Message::ServerAnswer { .. });
-                let to = match asker.filter(|_| is_specific) {
+                match asker.filter(|_| is_specific) {
                     Some(asker) => channels.responses_of(asker),
                     None => channels.of(message),
-                };
-                Sending { way: Way::Publish, to, body: classic::write(uid, namespace, message)?, fields }
+                }
             }
-            RedisFormat::Sharded => {
-                let body = sharded::write(uid, namespace, message)?;
-                Sending { way: Way::PublishSharded, to: own_channel(), body, fields }
-            }
-            RedisFormat::Streams => {
-                let body = streams::write_published(uid, namespace, message)?;
-                Sending { way: Way::Publish, to: own_channel(), body, fields }
-            }
-        })
+            Names::Clustered(channels, _) => match asker {
+                Some(asker) => channels.of(asker),
+                None => channels.all.clone(),
+            },
+        };
+        self.publish(to, namespace, message)
+    }
+
+    fn publish(&self, to: ByteString, namespace: &str, message: &Message) -> Result<Sending, WriteError> {
+        let (way, body) = match self.settings.format {
+            RedisFormat::Classic => (Way::Publish, classic::write(&self.uid, namespace, message)?),
+            RedisFormat::Sharded => (Way::PublishSharded, sharded::write(&self.uid, namespace, message)?),
+            RedisFormat::Streams => (Way::Publish, streams::write_published(&self.uid, namespace, message)?),
+        };
+        Ok(Sending { way, to, body, fields: Vec::new() })
     }
 
     /// The subscription by which this server hears itself say something; `None` for the stream.
@@ -292,23 +278,20 @@ impl Speech {
         match sending.way {
             Way::Append => None,
             Way::PublishSharded => Some(Channel::Shard(sending.to.clone())),
-            Way::Publish => {
-                let channels = self.classic(namespace);
-                let is_broadcast =
-                    self.settings.format == RedisFormat::Classic && channels.room_of(&sending.to).is_some();
-                Some(match is_broadcast {
-                    true => Channel::Pattern(channels.pattern.clone()),
-                    false => Channel::Plain(sending.to.clone()),
-                })
-            }
+            Way::Publish => Some(match &*self.names(namespace) {
+                Names::Classic(channels) if channels.room_of(&sending.to).is_some() => {
+                    Channel::Pattern(channels.pattern.clone())
+                }
+                _ => Channel::Plain(sending.to.clone()),
+            }),
         }
     }
 
     /// What counts the servers of a namespace.
     pub(super) fn count(&self, namespace: &ByteString) -> Query {
-        let channel = match self.settings.format {
-            RedisFormat::Classic => self.classic(namespace).requests.clone(),
-            RedisFormat::Sharded | RedisFormat::Streams => self.main_channel(namespace),
+        let channel = match &*self.names(namespace) {
+            Names::Classic(channels) => channels.requests.clone(),
+            Names::Clustered(channels, _) => channels.all.clone(),
         };
         Query::Count { channel, is_sharded: self.settings.format == RedisFormat::Sharded }
     }
@@ -318,22 +301,18 @@ impl Speech {
     /// The key of a lost socket; `None` if the format keeps none.
     pub(super) fn session_key(&self, pid: &str) -> Option<ByteString> {
         self.stream.as_ref()?;
-        Some(format!("{}{pid}", self.settings.session_prefix).into())
+        Some(sessions::key(&self.settings.session_prefix, pid))
     }
 
     /// The key and the value of a lost socket.
     pub(super) fn session(&self, session: &Session) -> Option<(ByteString, Bytes)> {
-        Some((self.session_key(&session.pid)?, session::write(session).ok()?))
+        Some((self.session_key(&session.pid)?, sessions::write(session).ok()?))
     }
 
     /// Reads the value of a lost socket.
     pub(super) fn read_session(&self, value: &Bytes) -> Option<Session> {
-        session::read(value).ok()
+        sessions::read(value).ok()
     }
-}
-
-fn field<'a>(fields: &'a [(Bytes, Bytes)], name: &str) -> Option<&'a Bytes> {
-    fields.iter().find(|(field, _)| *field == name.as_bytes()).map(|(_, value)| value)
 }
 
 fn random_text(bytes: usize) -> Result<String, getrandom::Error> {
@@ -346,38 +325,4 @@ fn random_digits(bytes: usize) -> Result<ByteString, getrandom::Error> {
     let mut random = vec![0; bytes];
     getrandom::fill(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
-}
-
-mod sharded {
-    use super::*;
-    pub fn write(_: &str, _: &str, _: &Message) -> Result<Bytes, WriteError> {
-        Err(WriteError::NotInFormat)
-    }
-    pub fn read(_: &Bytes) -> Result<Envelope, Junk> {
-        Err(Junk::UnknownType)
-    }
-    pub fn ends_as_own(_: &Bytes, _: &str, _: &str) -> bool {
-        false
-    }
-}
-mod streams {
-    use super::*;
-    pub fn write_entry(_: &str, _: &str, _: &Message) -> Result<Vec<(&'static str, Bytes)>, WriteError> {
-        Err(WriteError::NotInFormat)
-    }
-    pub fn write_published(_: &str, _: &str, _: &Message) -> Result<Bytes, WriteError> {
-        Err(WriteError::NotInFormat)
-    }
-    pub fn read_entry(_: &[(Bytes, Bytes)]) -> Result<Envelope, Junk> {
-        Err(Junk::UnknownType)
-    }
-}
-mod session {
-    use super::*;
-    pub fn write(_: &Session) -> Result<Bytes, WriteError> {
-        Err(WriteError::NotInFormat)
-    }
-    pub fn read(_: &Bytes) -> Result<Session, Junk> {
-        Err(Junk::UnknownType)
-    }
 }

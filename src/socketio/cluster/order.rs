@@ -17,19 +17,28 @@ pub(crate) enum Mode {
     InOrder,
 }
 
+/// What [`Deliver`] calls.
+type Delivers = Box<dyn FnOnce(Option<StreamId>) + Send>;
+
 /// Does what was ordered on this server, once its place in the order of the cluster is known. It gets the offset of an event,
-/// if the cluster keeps events.
-pub(crate) struct Deliver(Box<dyn FnOnce(Option<StreamId>) + Send>);
+/// if the cluster keeps events. If it is dropped, it does it then: an order is not lost with the adapter.
+pub(crate) struct Deliver(Option<Delivers>);
 
 impl Deliver {
     /// Has `deliver` called once.
     pub(crate) fn new(deliver: impl FnOnce(Option<StreamId>) + Send + 'static) -> Self {
-        Self(Box::new(deliver))
+        Self(Some(Box::new(deliver)))
     }
 
     /// Its place has come.
-    pub(crate) fn now(self, offset: Option<StreamId>) {
-        (self.0)(offset);
+    pub(crate) fn now(mut self, offset: Option<StreamId>) {
+        self.0.take().into_iter().for_each(|deliver| deliver(offset));
+    }
+}
+
+impl Drop for Deliver {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|deliver| deliver(None));
     }
 }
 
@@ -176,10 +185,8 @@ pub(crate) enum Order {
         namespace: ByteString,
         /// The event: a list that begins with its name.
         args: Args,
-        /// Receives the answers, if they are wanted.
+        /// Receives the answers, if they are wanted, when all have come or the time for requests is over.
         answers: Option<oneshot::Sender<AnswersElsewhere>>,
-        /// How long answers are waited for.
-        timeout: Duration,
     },
     /// Asks how many servers serve a namespace, this one included.
     CountServers {
@@ -211,18 +218,29 @@ pub(crate) enum Order {
     },
 }
 
-/// Takes what was restored; `None` if nothing can be.
-pub(crate) struct Restore(Box<dyn FnOnce(Option<Restored>) + Send>);
+/// What [`Restore`] calls.
+type Restores = Box<dyn FnOnce(Option<Restored>) + Send>;
+
+/// Takes what was restored; `None` if nothing can be, and if it is dropped: a client is not left waiting.
+pub(crate) struct Restore(Option<Restores>);
 
 impl Restore {
     /// Has `take` called once.
     pub(crate) fn new(take: impl FnOnce(Option<Restored>) + Send + 'static) -> Self {
-        Self(Box::new(take))
+        Self(Some(Box::new(take)))
     }
 
     /// Hands it over.
-    pub(crate) fn with(self, restored: Option<Restored>) {
-        (self.0)(restored);
+    pub(crate) fn with(mut self, restored: Option<Restored>) {
+        if let Some(take) = self.0.take() {
+            take(restored);
+        }
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|take| take(None));
     }
 }
 

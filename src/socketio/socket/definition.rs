@@ -44,7 +44,7 @@ pub(crate) struct Definition {
     /// Listeners for events of other servers, by name.
     pub(crate) server_events: HashMap<ByteString, Vec<Arc<ServerListener>>, RandomState>,
     /// How other servers see the data of the sockets, if they do.
-    pub(crate) shared_data: Option<SharedData>,
+    pub(crate) shared_data: Option<Arc<SharedData>>,
     /// A socket's handlers run one after another.
     pub(crate) is_sequential: bool,
     /// The room server keeps the rooms of the sockets.

@@ -76,7 +76,7 @@ pub(crate) struct SocketInfo {
     pub(crate) handshake: Handshake,
     pub(crate) data: Data,
     /// How other servers see the data, if they do.
-    shared_data: Option<SharedData>,
+    shared_data: Option<Arc<SharedData>>,
     /// A lost socket keeps its namespace as long as its client may come back.
     keeper: Mutex<Option<Keeper>>,
 }

@@ -21,18 +21,17 @@ type Show = dyn Fn(&(dyn Any + Send + Sync)) -> Option<String> + Send + Sync;
 type Read = dyn Fn(&str) -> Option<Data> + Send + Sync;
 
 /// How the data of a namespace's sockets becomes JSON, and is read from it.
-#[derive(Clone)]
 pub(crate) struct SharedData {
-    show: Arc<Show>,
-    read: Arc<Read>,
+    show: Box<Show>,
+    read: Box<Read>,
 }
 
 impl SharedData {
     /// For data of the type `U`.
     pub(crate) fn of<U: SocketData + Serialize + DeserializeOwned>() -> Self {
         Self {
-            show: Arc::new(|data| serde_json::to_string(data.downcast_ref::<U>()?).ok()),
-            read: Arc::new(|json| Some(Arc::new(from_json::<U>(json)?))),
+            show: Box::new(|data| serde_json::to_string(data.downcast_ref::<U>()?).ok()),
+            read: Box::new(|json| Some(Arc::new(from_json::<U>(json)?))),
         }
     }
 

@@ -41,15 +41,16 @@ for (const format of ['classic', 'sharded', 'streams']) {
     /** Commands that say something to other servers. */
     const isSaid = ([name]) => /^(PUBLISH|SPUBLISH|XADD)$/i.test(name);
 
-    /** Replaces what differs from server to server and from call to call, always by as many bytes. */
+    /** Replaces what differs from server to server and from call to call. */
     function withoutIds([name, ...args]) {
       const known = reds.map(({ id }) => id);
       const neutral = (text) => known.reduce((all, id) => all.replaceAll(id, 'S'.repeat(id.length)), text)
         .replace(/"(rust|node) 1"/, '"KIND 1"').replace(/\xa6(rust|node) 1/, '\xa6KIND 1')
         // What each call is given for itself.
         .replace(/<\d>/g, '<N>')
-        .replace(/((?:^\x93|uid|requestId)\xa6)[\w-]{6}/g, '$1IIIIII')
-        .replace(/((?:uid|requestId)\xb0)[0-9a-f]{16}/g, '$1IIIIIIIIIIIIIIII')
+        .replace(/((?:^\x93|uid)\xa6)[\w-]{6}/g, '$1IIIIII')
+        .replace(/(uid\xb0)[0-9a-f]{16}/g, '$1IIIIIIIIIIIIIIII')
+        .replace(/requestId(?:\xa6[\w-]{6}|\xa7[\w-]{7}|\xb0[\w-]{16}|\xb1[\w-]{17})/g, 'requestId(a text)')
         .replace(/("(?:uid|requestId)":")[\w-]+/g, '$1ID')
         .replace(/#[0-9a-f]{16}#$/, '#ID#')
         .replace(/^[0-9a-f]{16}$/, 'UID');

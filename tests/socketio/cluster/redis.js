@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
@@ -72,4 +73,38 @@ export async function untilServers(redis, format, count) {
     const clients = await redis.ask('CLIENT', 'LIST');
     return clients.match(/ cmd=xread /g)?.length === count;
   });
+}
+
+/** A way to a Redis that can be cut, and then led to another one. */
+export async function startLink(redis) {
+  let target = redis.port;
+  const sockets = new Set();
+  const ports = new Set();
+  const server = net.createServer((near) => {
+    const far = net.connect(target, '127.0.0.1', () => ports.add(far.localPort));
+    for (const [one, other] of [[near, far], [far, near]]) {
+      sockets.add(one);
+      one.on('data', (chunk) => other.write(chunk));
+      one.on('error', () => {});
+      one.on('close', () => {
+        sockets.delete(one);
+        other.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `redis://127.0.0.1:${server.address().port}`,
+    /** Whether a connection that Redis names comes by this way. */
+    isMine: (from) => ports.has(Number(from.split(':').at(-1))),
+    leadTo(next) {
+      target = next.port;
+      sockets.forEach((socket) => socket.destroy());
+    },
+    stop() {
+      sockets.forEach((socket) => socket.destroy());
+      server.close();
+    },
+  };
 }

@@ -61,7 +61,7 @@ const OF_CLIENTS = [
 ];
 
 const BYTES_OF_CLIENTS = [
-  Buffer.from([0, 1, 2, 255]), Buffer.alloc(0), [Buffer.from('a'), { b: Buffer.from('b') }, 'c'], Buffer.alloc(1 << 20, 3),
+  Buffer.from([0, 1, 2, 255]), Buffer.alloc(0), [Buffer.from('a'), { b: Buffer.from('b') }, 'c'], Buffer.alloc(100_000, 3),
   { first: Buffer.from('1'), text: 'ü', number: 1 / 3, second: [Buffer.from('2')] },
 ];
 

@@ -148,15 +148,15 @@ impl Core {
                 };
                 self.request(now, &namespace, message, what, out);
             }
-            Order::ServerEvent { namespace, args, answers: None, .. } => {
+            Order::ServerEvent { namespace, args, answers: None } => {
                 let message = Message::ServerEvent { args, request: None };
                 self.tell(now, &namespace, Some(&message), None, out);
             }
-            Order::ServerEvent { namespace, args, answers: Some(to), timeout } => {
+            Order::ServerEvent { namespace, args, answers: Some(to) } => {
                 let what = asked::What::Answers { answers: Vec::new(), to };
                 let request = self.speech.new_request();
                 let message = Message::ServerEvent { args, request: Some(request.clone()) };
-                self.ask(&namespace, request, what, now + timeout, out);
+                self.ask(&namespace, request, what, now + self.bounds.requests_timeout, out);
                 self.tell(now, &namespace, Some(&message), None, out);
             }
             Order::CountServers { namespace, to } => {
@@ -375,16 +375,19 @@ impl Core {
                 out.push(Output::Here(Here::Emit { namespace, args, opts, offset }));
             }
             Message::Join { opts, rooms, request } => {
+                let request = self.if_here(&namespace, request, &opts);
                 let here = Here::Join { namespace: namespace.clone(), target: opts.target, rooms };
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
             }
             Message::Leave { opts, rooms, request } => {
+                let request = self.if_here(&namespace, request, &opts);
                 let here = Here::Leave { namespace: namespace.clone(), target: opts.target, rooms };
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
             }
             Message::Disconnect { opts, close, request } => {
+                let request = self.if_here(&namespace, request, &opts);
                 let here = Here::Disconnect { namespace: namespace.clone(), target: opts.target, close };
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
@@ -402,6 +405,16 @@ impl Core {
             }
             answer => self.asked.answered(answer),
         }
+    }
+
+    /// The request of an old server, which names one socket, if this server has that.
+    fn if_here(
+        &self,
+        namespace: &ByteString,
+        request: Option<ByteString>,
+        opts: &Opts,
+    ) -> Option<ByteString> {
+        request.filter(|_| opts.target.to.iter().any(|sid| self.namespaces.is_occupied(namespace, sid)))
     }
 
     /// Tells an old server that what it has asked for is done.
@@ -430,9 +443,9 @@ impl Core {
         }
     }
 
-    fn replied(&mut self, id: QueryId, reply: Result<Reply, String>, out: &mut Vec<Output>) {
+    fn replied(&mut self, now: Instant, id: QueryId, reply: Result<Reply, String>, out: &mut Vec<Output>) {
         if self.restoring.has_asked(id) {
-            return self.restore_on(id, reply, out);
+            return self.restore_on(now, id, reply, out);
         }
         if let Some(position) = self.link.position(id, &reply, out) {
             out.push(Output::Here(Here::Position(position)));
@@ -461,6 +474,7 @@ impl Core {
     fn wake(&mut self, now: Instant, out: &mut Vec<Output>) {
         self.asked.give_up_at(now);
         self.asking.forget_at(now);
+        self.look_again(now, out);
         let overdue = self.namespaces.overdue(now);
         out.extend(overdue.into_iter().map(|deliver| Output::Deliver(deliver, None)));
     }
@@ -478,14 +492,17 @@ impl Decide for Core {
                 }
                 self.check_ready(out);
             }
-            Input::Down(_) => self.down(out),
+            Input::Down(why) => {
+                debug!("events reach the sockets of this server only: {why}");
+                self.down(out);
+            }
             Input::Subscribed(channel) => {
                 self.link.confirmed(&channel);
                 self.check_ready(out);
             }
             Input::Published { by, channel, body } => self.published(now, &by, &channel, body, out),
             Input::Entries(entries) => self.read(now, entries, out),
-            Input::Replied(id, reply) => self.replied(id, reply, out),
+            Input::Replied(id, reply) => self.replied(now, id, reply, out),
             Input::Order(order) => self.take_order(now, order, out),
             Input::FromHere(answer) => self.take_answer(answer, out),
             Input::Wake => self.wake(now, out),
@@ -493,10 +510,8 @@ impl Decide for Core {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        [self.asked.next_deadline(), self.asking.next_deadline(), self.namespaces.next_overdue()]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.asked.next_deadline(), self.namespaces.next_overdue()];
+        [self.asking.next_deadline(), self.restoring.next_try()].into_iter().chain(own).flatten().min()
     }
 
     fn begin_again(&mut self, out: &mut Vec<Output>) {

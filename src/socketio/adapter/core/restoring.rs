@@ -8,6 +8,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     mem,
+    time::{Duration, Instant},
 };
 
 use bytestring::ByteString;
@@ -21,10 +22,18 @@ use crate::{
     },
 };
 
+/// A client may come back sooner than its former server has stored its session: so often it is asked for again.
+const TRIES: u32 = 5;
+
+/// The time between.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
 /// The searches under way.
 #[derive(Default)]
 pub(super) struct Restoring {
     searches: HashMap<QueryId, Search>,
+    /// Searches that ask again for the session at this time.
+    later: VecDeque<(Instant, Search)>,
     /// The events that were handed over since the oldest search began.
     since: VecDeque<Event>,
 }
@@ -44,6 +53,10 @@ struct Search {
     /// The last entry that was handed over when the search began.
     up_to: StreamId,
     step: Step,
+    /// The key of the session.
+    key: ByteString,
+    /// How often the session was asked for in vain.
+    tries: u32,
     to: Restore,
 }
 
@@ -58,7 +71,7 @@ enum Step {
 
 impl Restoring {
     pub(super) fn is_any(&self) -> bool {
-        !self.searches.is_empty()
+        !self.searches.is_empty() || !self.later.is_empty()
     }
 
     pub(super) fn has_asked(&self, id: QueryId) -> bool {
@@ -76,12 +89,19 @@ impl Restoring {
     /// Ends all searches without success.
     pub(super) fn give_up_all(&mut self) -> Vec<Output> {
         self.since.clear();
-        let searches = mem::take(&mut self.searches).into_values();
+        let later = mem::take(&mut self.later).into_iter().map(|(_, search)| search);
+        let searches = mem::take(&mut self.searches).into_values().chain(later);
         searches.map(|search| Output::Restore(search.to, None)).collect()
     }
 
+    /// When sessions are asked for again.
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        Some(self.later.front()?.0)
+    }
+
     fn forget_since(&mut self) {
-        match self.searches.values().map(|search| search.up_to).min() {
+        let later = self.later.iter().map(|(_, search)| search);
+        match self.searches.values().chain(later).map(|search| search.up_to).min() {
             None => self.since.clear(),
             Some(oldest) => {
                 while self.since.front().is_some_and(|event| event.id <= oldest) {
@@ -127,8 +147,9 @@ impl Core {
         let (Ok(seen), Some((_, up_to)), Some(key)) = (seen, up_to, self.speech.session_key(pid)) else {
             return out.push(Output::Restore(to, None));
         };
-        let search = Search { namespace, seen, up_to, step: Step::Session, to };
-        self.look_on(search, Query::Take { key }, out);
+        let query = Query::Take { key: key.clone() };
+        let search = Search { namespace, seen, up_to, step: Step::Session, key, tries: 0, to };
+        self.look_on(search, query, out);
     }
 
     fn look_on(&mut self, search: Search, query: Query, out: &mut Vec<Output>) {
@@ -136,12 +157,34 @@ impl Core {
         self.restoring.searches.insert(id, search);
     }
 
+    /// Asks again for the sessions that were not there.
+    pub(super) fn look_again(&mut self, now: Instant, out: &mut Vec<Output>) {
+        while self.restoring.later.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, search)) = self.restoring.later.pop_front()
+        {
+            let query = Query::Take { key: search.key.clone() };
+            self.look_on(search, query, out);
+        }
+    }
+
     /// Goes on with a search.
-    pub(super) fn restore_on(&mut self, id: QueryId, reply: Result<Reply, String>, out: &mut Vec<Output>) {
+    pub(super) fn restore_on(
+        &mut self,
+        now: Instant,
+        id: QueryId,
+        reply: Result<Reply, String>,
+        out: &mut Vec<Output>,
+    ) {
         let Some(search) = self.restoring.searches.remove(&id) else {
             return;
         };
-        let Search { namespace, seen, up_to, step, to } = search;
+        if let (Step::Session, Ok(Reply::Value(None))) = (&search.step, &reply)
+            && search.tries < TRIES
+        {
+            let search = Search { tries: search.tries + 1, ..search };
+            return self.restoring.later.push_back((now + BETWEEN_TRIES, search));
+        }
+        let Search { namespace, seen, up_to, step, key, tries, to } = search;
         let stream = self.link.read_up_to().map(|(stream, _)| stream.clone()).unwrap_or_default();
         let next = match (step, reply) {
             (Step::Session, Ok(Reply::Value(Some(value)))) => {
@@ -169,7 +212,9 @@ impl Core {
             _ => None,
         };
         match next {
-            Some((step, query)) => self.look_on(Search { namespace, seen, up_to, step, to }, query, out),
+            Some((step, query)) => {
+                self.look_on(Search { namespace, seen, up_to, step, key, tries, to }, query, out);
+            }
             None => {
                 out.push(Output::Restore(to, None));
                 self.restoring.forget_since();

@@ -8,20 +8,7 @@ use super::{
     WriteError,
     clustered::{Channels, document},
 };
-use crate::socketio::cluster::Message;
-
-/// Which rooms have channels of their own, to which a server subscribes while it has a socket in them. All servers of a
-/// cluster have one mode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum SubscriptionMode {
-    /// None.
-    Static,
-    /// All, except those whose names have the length of a sid. The default of Node.
-    #[default]
-    Dynamic,
-    /// All.
-    DynamicPrivate,
-}
+use crate::socketio::{adapter::settings::SubscriptionMode, cluster::Message};
 
 impl SubscriptionMode {
     /// Whether a room has a channel of its own.
@@ -35,7 +22,7 @@ impl SubscriptionMode {
         }
     }
 
-    /// The channel of a message that is no answer.
+    /// The channel of a message that is not an answer.
     pub(crate) fn channel(self, channels: &Channels, message: &Message) -> ByteString {
         match message {
             Message::Broadcast { opts, .. } => match &*opts.target.to {

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::socketio::{
-    adapter::formats::{
-        clustered::{self, Channels, OwnBodies},
-        sessions,
-        sharded::{self, SubscriptionMode},
-        streams::{self, EntryHead},
+    adapter::{
+        formats::{
+            clustered::{self, Channels, OwnBodies},
+            sessions, sharded,
+            streams::{self, EntryHead},
+        },
+        settings::SubscriptionMode,
     },
     cluster::Session,
 };
