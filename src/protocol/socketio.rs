@@ -35,7 +35,7 @@ pub(crate) const MAIN: &str = "/";
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
-/// Whether an event has a reserved name, of which is asked one by one.
+/// Whether `is_named` is true for one of the reserved names of events.
 pub(crate) fn is_reserved(is_named: impl Fn(&str) -> bool) -> bool {
     RESERVED.iter().any(|name| is_named(name))
 }

@@ -27,6 +27,13 @@ pub enum ConnectError {
     Refused(String),
 }
 
+impl ConnectError {
+    /// Whether it may be otherwise in a second without anybody's doing.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Silent | Self::Loading)
+    }
+}
+
 impl From<RedisError> for ConnectError {
     fn from(error: RedisError) -> Self {
         let text = text_of_error(&error);

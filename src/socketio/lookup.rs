@@ -101,7 +101,7 @@ impl<H, E: Default> Asked<H, E> {
 
 impl Emitter {
     /// Looks up the selected sockets, on all servers that share the namespace. It waits for other servers for 5 seconds,
-    /// unless that was set; [`Sockets::missing_servers`] tells how many have not answered. With [`local`](Self::local) no
+    /// unless the adapter has another time for requests; [`Sockets::missing_servers`] tells how many have not answered. With [`local`](Self::local) no
     /// other server is asked.
     ///
     /// # Errors
@@ -169,8 +169,7 @@ impl Emitter {
     }
 
     /// The rooms of the namespace on all servers that share it, with those that are the id of a socket. It waits for other
-    /// servers as [`fetch_sockets`](Self::fetch_sockets) does. Only the classic format of the adapter asks for rooms; with
-    /// another one the rooms of this server are all that is known. It does not matter which sockets are selected.
+    /// servers as [`fetch_sockets`](Self::fetch_sockets) does. It does not matter which sockets are selected.
     ///
     /// # Errors
     /// The room server did not reply.

@@ -131,7 +131,7 @@ pub use self::{
     ids::{GenerateId, IdError},
     into_rooms::IntoRooms,
     lookup::{AllRooms, Gone, Sockets},
-    namespace::{Namespace, SERVER_ANSWER_TIMEOUT, ServerEmitError},
+    namespace::{Namespace, ServerEmitError},
     origins::{Cors, Origins},
     remote::RemoteSocket,
     request::Request,

@@ -237,14 +237,16 @@ mod tests {
         let (acks, eviction) = (Some(settings.nodes.redis_acks()), Some(settings.nodes.redis_eviction()));
         let times = [settings.nodes.redis_window(), settings.nodes.node_lease()];
         let isolation = settings.nodes.isolation_timeout();
+        let sharing = (settings.nodes.socketio_adapter(), settings.nodes.socketio_key());
         let settings = settings.clone().with(|s| {
             s.events.max_image_size = image;
             s.events.max_avatar_size = avatar;
             s.limits.max_memory = memory;
             (s.nodes.redis_acks, s.nodes.redis_eviction) = (acks, eviction);
             (s.nodes.redis_window, s.nodes.node_lease, s.nodes.isolation_timeout) = (None, None, None);
+            (s.nodes.socketio_adapter, s.nodes.socketio_key) = (None, None);
         });
-        format!("{settings:?} {times:?} {isolation:?}")
+        format!("{settings:?} {times:?} {isolation:?} {sharing:?}")
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) struct Connected {
 pub enum NotConnected {
     /// There is no connection.
     #[error(transparent)]
-    Lost(ConnectError),
+    Lost(Box<ConnectError>),
     /// The two connections are to two servers: something between chooses one for each.
     #[error("is another server for each connection: the address must be that of one Redis")]
     Several,
@@ -93,8 +93,11 @@ pub enum NotConnected {
 impl NotConnected {
     /// Whether it may be otherwise in a second without anybody's doing.
     pub(super) fn may_pass(&self) -> bool {
-        use ConnectError::{Loading, Silent, Unreachable};
-        matches!(self, Self::Lost(Unreachable(_) | Silent | Loading) | Self::NoOwner)
+        match self {
+            Self::Lost(why) => why.may_pass(),
+            Self::NoOwner => true,
+            Self::Several | Self::Unfit(_) => false,
+        }
     }
 }
 
@@ -102,7 +105,7 @@ impl From<ConnectError> for NotConnected {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::TooOld => Self::Unfit(Unfit::TooOld { version: "5 or older".to_owned() }),
-            error => Self::Lost(error),
+            error => Self::Lost(Box::new(error)),
         }
     }
 }

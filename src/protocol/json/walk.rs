@@ -38,7 +38,7 @@ impl<'a> Tokens<'a> {
         self.at
     }
 
-    /// Goes on behind so many bytes of the text, which must be the end of a token.
+    /// Continues at a byte of the text, which must be behind a token.
     pub(crate) fn go_on_at(&mut self, at: usize) {
         self.at = at;
     }

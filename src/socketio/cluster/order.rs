@@ -185,10 +185,8 @@ pub(crate) enum Order {
         namespace: ByteString,
         /// The event: a list that begins with its name.
         args: Args,
-        /// Receives the answers, if they are wanted.
+        /// Receives the answers, if they are wanted, when all have come or the time for requests is over.
         answers: Option<oneshot::Sender<AnswersElsewhere>>,
-        /// How long answers are waited for.
-        timeout: Duration,
     },
     /// Asks how many servers serve a namespace, this one included.
     CountServers {

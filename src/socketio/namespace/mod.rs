@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use bytestring::ByteString;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::servers::{SERVER_ANSWER_TIMEOUT, ServerEmitError};
+pub use self::servers::ServerEmitError;
 pub(crate) use self::table::{Bounds, ChildClient, Family, FamilyId, Found, Table};
 use super::{
     AckStream, Args,

@@ -4,7 +4,6 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
 use bytestring::ByteString;
@@ -22,9 +21,6 @@ use crate::{
         socket::{SharedData, SocketData, from_json},
     },
 };
-
-/// How long answers of other servers are waited for.
-pub const SERVER_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why other servers were not asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +58,8 @@ impl<U: SocketData> Namespace<U> {
     }
 
     /// Emits an event to the listeners of the other servers that share the namespace, and returns an answer of each: one
-    /// value. It waits for [`SERVER_ANSWER_TIMEOUT`] at most; the result tells how many servers have not answered, and has
-    /// what came. A server alone gets no answers.
+    /// value. It waits for 5 seconds at most, unless the adapter has another time for requests; the result tells how many
+    /// servers have not answered, and has what came. A server alone gets no answers.
     ///
     /// # Errors
     /// The arguments cannot be encoded, or the room server did not reply.
@@ -93,7 +89,7 @@ impl<U: SocketData> Namespace<U> {
         args: Args,
         answers: Option<oneshot::Sender<AnswersElsewhere>>,
     ) {
-        let tell = TellServers { namespace, args, answers, timeout: SERVER_ANSWER_TIMEOUT };
+        let tell = TellServers { namespace, args, answers };
         self.core.engine.room_server().do_send(tell);
     }
 
@@ -114,7 +110,8 @@ impl<U: SocketData> Namespace<U> {
         Some(most)
     }
 
-    /// The rooms of this server and of all others that share the namespace. See [`Emitter::all_rooms`](crate::socketio::Emitter::all_rooms).
+    /// The rooms of this server and of all others that share the namespace. See
+    /// [`Emitter::all_rooms`](crate::socketio::Emitter::all_rooms).
     ///
     /// # Errors
     /// The room server did not reply.
@@ -125,9 +122,10 @@ impl<U: SocketData> Namespace<U> {
     /// Shows the [data](crate::socketio::Socket::data) of the sockets to other servers that share the namespace, as JSON:
     /// [`RemoteSocket::data_as`](crate::socketio::RemoteSocket::data_as) reads it there, and `socket.data` of `fetchSockets`
     /// in Node. A socket that is recovered at another server has its data from it. Without this, servers see `{}`, and
-    /// recovery at another server does not restore the data.
+    /// the sockets of a namespace with an [admission](Self::admit) are recovered at their own server only.
     ///
-    /// The data is encoded when it is asked for, on any thread. Data of the type `()` is not encoded, and stays `{}`. Data that changes may be in a `Mutex`, which serde encodes.
+    /// The data is encoded when it is asked for, on any thread. Data that changes may be in a `Mutex`, which serde encodes.
+    /// Data of the type `()` is not encoded: others see `{}`.
     pub fn share_data(self) -> Self
     where
         U: Serialize + DeserializeOwned,

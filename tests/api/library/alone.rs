@@ -47,7 +47,7 @@ async fn sockets_and_rooms_are_looked_up_as_on_several_servers() {
         }
         let id = sockets[0].id().to_owned();
         let here = soon("sockets", tea.local().to("pot").fetch_sockets()).await.expect("a reply");
-        assert_eq!(here.into_iter().map(|socket| socket.id().to_owned()).collect::<Vec<_>>(), [id.clone()]);
+        assert_eq!(here.into_iter().map(|socket| socket.id() == id).collect::<Vec<_>>(), [true]);
         assert!(soon("a socket", tea.socket(&id)).await.expect("a reply").is_some());
         assert!(soon("a socket", tea.socket("pot")).await.expect("a reply").is_none());
         let mut rooms = vec![id.into(), "pot".into()];

@@ -148,15 +148,15 @@ impl Core {
                 };
                 self.request(now, &namespace, message, what, out);
             }
-            Order::ServerEvent { namespace, args, answers: None, .. } => {
+            Order::ServerEvent { namespace, args, answers: None } => {
                 let message = Message::ServerEvent { args, request: None };
                 self.tell(now, &namespace, Some(&message), None, out);
             }
-            Order::ServerEvent { namespace, args, answers: Some(to), timeout } => {
+            Order::ServerEvent { namespace, args, answers: Some(to) } => {
                 let what = asked::What::Answers { answers: Vec::new(), to };
                 let request = self.speech.new_request();
                 let message = Message::ServerEvent { args, request: Some(request.clone()) };
-                self.ask(&namespace, request, what, now + timeout, out);
+                self.ask(&namespace, request, what, now + self.bounds.requests_timeout, out);
                 self.tell(now, &namespace, Some(&message), None, out);
             }
             Order::CountServers { namespace, to } => {

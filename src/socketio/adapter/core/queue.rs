@@ -101,6 +101,7 @@ mod tests {
     fn what_is_heard_is_done_in_order_with_what_waits_behind_it() {
         let (mut test, now) = (Test::default(), Instant::now());
         assert!(test.push(now, None, 0), "nothing is before it");
+        assert_eq!(test.done(Vec::new()), [0], "what is dropped is done");
         for (body, number) in [(Some("a"), 1), (None, 2), (None, 3), (Some("b"), 4), (Some("a"), 5)] {
             assert!(!test.push(now, body, number));
         }

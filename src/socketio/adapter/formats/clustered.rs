@@ -11,7 +11,7 @@ use super::{
     },
     value::{Body, Value},
 };
-use crate::socketio::cluster::Message;
+use crate::{protocol::socketio, socketio::cluster::Message};
 
 /// The type of an event for sockets.
 pub(super) const BROADCAST: u64 = 3;
@@ -58,10 +58,9 @@ pub(super) fn kind_and_data(message: &Message) -> Result<(u64, Document<'_>), Wr
         Message::Broadcast { args, opts: to } => {
             (BROADCAST, vec![("packet", event_packet(args)), ("opts", opts(to))])
         }
-        Message::Ask { request, args, opts: to } => (
-            BROADCAST,
-            vec![("packet", event_packet(args)), ("requestId", Text(request)), ("opts", opts(to))],
-        ),
+        Message::Ask { request, args, opts: to } => {
+            (BROADCAST, vec![("packet", event_packet(args)), id(request), ("opts", opts(to))])
+        }
         Message::Join { opts: to, rooms, .. } => {
             (JOIN, vec![("opts", opts(to)), ("rooms", Document::texts(rooms))])
         }
@@ -71,86 +70,103 @@ pub(super) fn kind_and_data(message: &Message) -> Result<(u64, Document<'_>), Wr
         Message::Disconnect { opts: to, close, .. } => {
             (DISCONNECT, vec![("opts", opts(to)), ("close", Bool(*close))])
         }
-        Message::Fetch { request, opts: to } => {
-            (FETCH, vec![("opts", opts(to)), ("requestId", Text(request))])
-        }
-        Message::Sockets { request, sockets: shown } => {
-            (SOCKETS, vec![("requestId", Text(request)), ("sockets", sockets(shown))])
-        }
+        Message::Fetch { request, opts: to } => (FETCH, vec![("opts", opts(to)), id(request)]),
         Message::ServerEvent { args, request } => {
-            let request = request.iter().map(|request| ("requestId", Text(request)));
-            (SERVER_EVENT, request.chain([("packet", Args(args))]).collect())
+            (SERVER_EVENT, request.iter().map(id).chain([("packet", Args(args))]).collect())
         }
-        Message::ServerAnswer { request, args } => {
-            (SERVER_ANSWER, vec![("requestId", Text(request)), ("packet", First(args))])
-        }
-        Message::Asked { request, clients } => {
-            (ASKED, vec![("requestId", Text(request)), ("clientCount", Number(*clients as u64))])
-        }
-        Message::Acked { request, args } => {
-            (ACKED, vec![("requestId", Text(request)), ("packet", First(args))])
-        }
-        Message::ListSids { .. }
-        | Message::ListRooms { .. }
-        | Message::Sids { .. }
-        | Message::Rooms { .. }
-        | Message::Done { .. } => return Err(WriteError::NotInFormat),
+        answer => answer_fields(answer)?,
     };
     Ok((kind, Map(fields)))
 }
 
-fn event_packet(args: &crate::protocol::socketio::Args) -> Document<'_> {
+type Fields<'a> = Vec<(&'static str, Document<'a>)>;
+
+fn answer_fields(message: &Message) -> Result<(u64, Fields<'_>), WriteError> {
+    Ok(match message {
+        Message::Sockets { request, sockets: shown } => {
+            (SOCKETS, vec![id(request), ("sockets", sockets(shown))])
+        }
+        Message::ServerAnswer { request, args } => {
+            (SERVER_ANSWER, vec![id(request), ("packet", First(args))])
+        }
+        Message::Asked { request, clients } => {
+            (ASKED, vec![id(request), ("clientCount", Number(*clients as u64))])
+        }
+        Message::Acked { request, args } => (ACKED, vec![id(request), ("packet", First(args))]),
+        _ => return Err(WriteError::NotInFormat),
+    })
+}
+
+fn id(request: &ByteString) -> (&'static str, Document<'_>) {
+    ("requestId", Text(request))
+}
+
+fn event_packet(args: &socketio::Args) -> Document<'_> {
     Map(vec![("type", Number(EVENT)), ("data", Args(args))])
 }
 
 /// The data of a type, as a message.
+///
+/// # Errors
+/// The type is unknown, or its fields are not what they should be.
 pub(super) fn read_data(kind: u64, data: Option<Value<'_>>) -> Result<Message, Junk> {
     const DATA: Junk = Junk::Field("data");
-    let names = ["requestId", "opts", "packet", "rooms", "close", "clientCount", "sockets"];
-    if !(BROADCAST..=ACKED).contains(&kind) {
-        return Err(Junk::UnknownType);
+    match kind {
+        BROADCAST | FETCH | SERVER_EVENT => read_request(kind, data.ok_or(DATA)?),
+        JOIN | LEAVE | DISCONNECT => read_change(kind, data.ok_or(DATA)?),
+        SOCKETS | SERVER_ANSWER | ASKED | ACKED => read_answer(kind, data.ok_or(DATA)?),
+        _ => Err(Junk::UnknownType),
     }
-    let [request, to, event_or_value, rooms, close, clients, shown] =
-        data.ok_or(DATA)?.fields(names).ok_or(DATA)?;
-    let asking = || name(request, "requestId").map(Value::to_name);
+}
+
+/// Reads an event, or a request that is answered.
+fn read_request(kind: u64, data: Value<'_>) -> Result<Message, Junk> {
+    let [request, to, wanted] = data.fields(["requestId", "opts", "packet"]).ok_or(Junk::Field("data"))?;
+    let request = optional_name(request, "requestId")?;
+    if kind == SERVER_EVENT {
+        let event = event(wanted, "packet")?;
+        return Ok(Message::ServerEvent { args: event.to_args(), request: request.map(Value::to_name) });
+    }
+    if kind == FETCH {
+        let (to, request) = (ReadOpts::check(to)?, request.ok_or(Junk::Field("requestId"))?);
+        return Ok(Message::Fetch { request: request.to_name(), opts: to.to_opts() });
+    }
+    let (event, _) = packet(wanted)?;
+    let to = ReadOpts::check(to)?;
+    let (args, opts) = (event.to_args(), to.to_opts());
+    Ok(match request {
+        Some(request) => Message::Ask { request: request.to_name(), args, opts },
+        None => Message::Broadcast { args, opts },
+    })
+}
+
+/// Reads what changes sockets.
+fn read_change(kind: u64, data: Value<'_>) -> Result<Message, Junk> {
+    let [to, rooms, close] = data.fields(["opts", "rooms", "close"]).ok_or(Junk::Field("data"))?;
+    let (to, rooms) = (ReadOpts::check(to)?, Names::check(rooms, "rooms")?);
+    let opts = to.to_opts();
     Ok(match kind {
-        BROADCAST => {
-            let (event, _) = packet(event_or_value)?;
-            let (to, request) = (ReadOpts::check(to)?, optional_name(request, "requestId")?);
-            let (args, opts) = (event.to_args(), to.to_opts());
-            match request {
-                Some(request) => Message::Ask { request: request.to_name(), args, opts },
-                None => Message::Broadcast { args, opts },
-            }
-        }
-        JOIN | LEAVE => {
-            let (to, rooms) = (ReadOpts::check(to)?, Names::check(rooms, "rooms")?);
-            let (opts, rooms) = (to.to_opts(), rooms.to_names());
-            if kind == JOIN {
-                Message::Join { opts, rooms, request: None }
-            } else {
-                Message::Leave { opts, rooms, request: None }
-            }
-        }
-        DISCONNECT => {
-            let close = close.and_then(Value::bool).unwrap_or(false);
-            Message::Disconnect { opts: ReadOpts::check(to)?.to_opts(), close, request: None }
-        }
-        FETCH => {
-            let to = ReadOpts::check(to)?;
-            Message::Fetch { request: asking()?, opts: to.to_opts() }
-        }
-        SERVER_EVENT => {
-            let (event, request) = (event(event_or_value, "packet")?, optional_name(request, "requestId")?);
-            Message::ServerEvent { args: event.to_args(), request: request.map(Value::to_name) }
-        }
+        JOIN => Message::Join { opts, rooms: rooms.to_names(), request: None },
+        LEAVE => Message::Leave { opts, rooms: rooms.to_names(), request: None },
+        _ => Message::Disconnect { opts, close: close.and_then(Value::bool).unwrap_or(false), request: None },
+    })
+}
+
+fn read_answer(kind: u64, data: Value<'_>) -> Result<Message, Junk> {
+    let [request, answer, clients, shown] =
+        data.fields(["requestId", "packet", "clientCount", "sockets"]).ok_or(Junk::Field("data"))?;
+    let request = name(request, "requestId")?;
+    Ok(match kind {
         SOCKETS => {
             let shown = Sockets::check(shown)?;
-            Message::Sockets { request: asking()?, sockets: shown.to_sockets() }
+            Message::Sockets { request: request.to_name(), sockets: shown.to_sockets() }
         }
-        ASKED => Message::Asked { clients: client_count(clients)?, request: asking()? },
-        SERVER_ANSWER => Message::ServerAnswer { request: asking()?, args: to_answer(event_or_value) },
-        _ => Message::Acked { request: asking()?, args: to_answer(event_or_value) },
+        ASKED => {
+            let clients = client_count(clients)?;
+            Message::Asked { request: request.to_name(), clients }
+        }
+        SERVER_ANSWER => Message::ServerAnswer { request: request.to_name(), args: to_answer(answer) },
+        _ => Message::Acked { request: request.to_name(), args: to_answer(answer) },
     })
 }
 
@@ -167,7 +183,7 @@ pub(super) fn document<'a>(
 /// Reads a published body.
 ///
 /// # Errors
-/// It is no message.
+/// It is not a message.
 pub(crate) fn read(body: &Bytes) -> Result<Envelope, Junk> {
     let body = Body::of(body)?;
     let [kind, data, uid, namespace] =

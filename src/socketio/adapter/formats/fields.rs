@@ -150,6 +150,8 @@ impl<'a> Sockets<'a> {
     }
 }
 
+/// The fields of a socket.
+#[derive(Clone, Copy, Debug)]
 struct ReadSocket<'a> {
     id: Value<'a>,
     rooms: Names<'a>,

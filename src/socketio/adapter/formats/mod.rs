@@ -34,8 +34,9 @@ pub(crate) struct Envelope {
 /// most 64 times its bytes: each of its rooms, attachments and sockets, which may have two bytes, has a place of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Junk {
-    /// It is neither JSON of an object, nor nested within [`MAX_DEPTH`](crate::protocol::socketio::msgpack::MAX_DEPTH) levels.
-    #[error("the body begins as JSON, and is none")]
+    /// It is not the JSON of an object, or is nested in more than
+    /// [`MAX_DEPTH`](crate::protocol::socketio::msgpack::MAX_DEPTH) levels.
+    #[error("the body begins as a JSON object and is not one, or is nested too deep")]
     NotJson,
     /// It is not msgpack.
     #[error(transparent)]

@@ -22,7 +22,7 @@ impl SubscriptionMode {
         }
     }
 
-    /// The channel of a message that is no answer.
+    /// The channel of a message that is not an answer.
     pub(crate) fn channel(self, channels: &Channels, message: &Message) -> ByteString {
         match message {
             Message::Broadcast { opts, .. } => match &*opts.target.to {

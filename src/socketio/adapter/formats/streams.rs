@@ -85,7 +85,7 @@ fn kind_of(digits: &[u8]) -> Option<u64> {
 /// Reads an entry of the stream.
 ///
 /// # Errors
-/// It is no message.
+/// It is not a message.
 pub(crate) fn read_entry(fields: &[(Bytes, Bytes)]) -> Result<Envelope, Junk> {
     let kind = field(fields, "type").and_then(|kind| kind_of(kind)).ok_or(Junk::Field("type"))?;
     let data = field(fields, "data").ok_or(Junk::Field("data"))?;

@@ -55,7 +55,7 @@ pub(super) enum Job {
     AreYouThere(oneshot::Sender<()>),
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Connected, NotConnected>>>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<Connected>, NotConnected>>>>;
 
 /// The connections.
 enum Link {
@@ -69,7 +69,7 @@ enum Event {
     /// `None` when all handles are dropped.
     Job(Option<Job>),
     FromHere(FromHere),
-    Connected(Result<Connected, NotConnected>),
+    Connected(Result<Box<Connected>, NotConnected>),
     Traffic(TrafficEvent),
     Wake,
 }
@@ -188,7 +188,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
             Event::Job(Some(Job::AreYouThere(answer))) => _ = answer.send(()),
             Event::Job(None) => self.is_ending = true,
             Event::FromHere(reply) => _ = self.handle(Input::FromHere(reply), supervisor),
-            Event::Connected(Ok(connected)) => self.connected(connected, supervisor),
+            Event::Connected(Ok(connected)) => self.connected(*connected, supervisor),
             Event::Connected(Err(why)) => {
                 let place = match &self.link {
                     Link::Connecting(url, _) => url.to_string(),
@@ -222,7 +222,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
             "Socket.IO is shared by way of the Redis at {}: format {}, key {}",
             connected.url, options.format, options.home_key
         );
-        self.home.found(&connected.servers);
+        self.home.found(&connected.ranges);
         let options = self.home.options();
         let traffic = Traffic::new(connected, options, Arc::clone(&self.figures), Instant::now());
         self.link = Link::Open(Box::new(traffic));
@@ -333,8 +333,8 @@ impl<D: Decide, L: Local> Thread<D, L> {
             Output::Unsubscribe(channel) => traffic.unsubscribe(channel, feed),
             Output::Publish { channel, is_sharded, body } => batch.publish(&channel, is_sharded, &body),
             Output::Append { stream, fields, max_len } => batch.append(&stream, &fields, max_len),
-            Output::Store { key, value, expires_in } => batch.store(&key, &value, expires_in),
-            Output::Query(id, query) => batch.query(id, query),
+            Output::Store { key, value, expires_in } => traffic.store(&key, &value, expires_in, batch),
+            Output::Query(id, query) => traffic.query(id, query, batch),
             Output::Read { stream, after } => traffic.read(stream, after),
             Output::Here(_) | Output::Deliver(..) | Output::Restore(..) | Output::End => {}
         }
@@ -398,7 +398,7 @@ fn connecting(home: &mut Home, pauses: &mut Pauses) -> Link {
         place,
         Box::pin(async move {
             rt::time::sleep(pause).await;
-            connect(url, options).await
+            connect(url, options).await.map(Box::new)
         }),
     )
 }

@@ -11,7 +11,7 @@ use crate::{
         connecting::{self, CONNECT_TIMEOUT, client_of},
         error::ConnectError,
         facts::Facts,
-        slots::{self, slot_of_key},
+        slots::{self, SlotRange, slot_of_key},
     },
     socketio::adapter::settings::{RedisFormat, RedisOptions},
 };
@@ -31,8 +31,8 @@ pub(super) struct Connected {
     pub(super) feed: MultiplexedConnection,
     /// What comes on all of them.
     pub(super) outlet: Outlet,
-    /// The servers of the Redis Cluster, if it is one.
-    pub(super) servers: Vec<RedisUrl>,
+    /// Which servers of the Redis Cluster have which slots, if it is one.
+    pub(super) ranges: Vec<SlotRange>,
 }
 
 /// Opens one more connection to a server.
@@ -92,10 +92,15 @@ impl Home {
     }
 
     /// The last attempt has succeeded.
-    pub(super) fn found(&mut self, servers: &[RedisUrl]) {
+    pub(super) fn found(&mut self, ranges: &[SlotRange]) {
         self.attempts = 0;
-        if !servers.is_empty() {
-            self.known = servers.iter().take(MOST_KNOWN).cloned().collect();
+        if !ranges.is_empty() {
+            self.known.clear();
+        }
+        for server in ranges.iter().flat_map(|range| &range.servers) {
+            if self.known.len() < MOST_KNOWN && !self.known.contains(server) {
+                self.known.push(server.clone());
+            }
         }
     }
 }
@@ -126,11 +131,7 @@ async fn connect_home(url: RedisUrl, options: &RedisOptions) -> Result<Connected
     if let Some(facts) = facts_of(&mut found.requests).await? {
         fit(&facts)?;
     }
-    for server in ranges.into_iter().flat_map(|range| range.servers) {
-        if !found.servers.contains(&server) {
-            found.servers.push(server);
-        }
-    }
+    found.ranges = ranges;
     Ok(found)
 }
 
@@ -158,7 +159,7 @@ async fn connect_to(url: &RedisUrl, most_bytes: usize) -> Result<Connected, NotC
     let opener = Opener { client, inlet };
     let requests = opener.open(Line::Requests).await?;
     let feed = opener.open(Line::Feed).await?;
-    Ok(Connected { url: url.clone(), opener, requests, feed, outlet, servers: Vec::new() })
+    Ok(Connected { url: url.clone(), opener, requests, feed, outlet, ranges: Vec::new() })
 }
 
 impl Opener {
@@ -184,7 +185,9 @@ mod tests {
             max_unanswered_bytes: 1 << 20,
         });
         assert_eq!([home.next(), home.next()], [url(1), url(1)]);
-        home.found(&[url(2), url(3)]);
+        let range =
+            |slots, servers: &[u16]| SlotRange { slots, servers: servers.iter().copied().map(url).collect() };
+        home.found(&[range(0..=8000, &[2, 3]), range(8001..=16383, &[3, 2])]);
         assert_eq!([home.next(), home.next(), home.next(), home.next()], [url(1), url(2), url(3), url(1)]);
         home.found(&[]);
         assert_eq!([home.next(), home.next()], [url(1), url(2)], "what was told is known");

@@ -121,15 +121,13 @@ pub(super) struct Subscriptions {
     ending: HashMap<Channel, usize>,
 }
 
-/// What a push says.
+/// Why a push is no input.
 #[derive(Debug)]
-pub(super) enum Said {
-    /// Something for the core.
-    Input(Input),
-    /// Something that cannot be read.
+pub(super) enum Unread {
+    /// It cannot be read.
     Junk,
-    /// Nothing of importance.
-    Nothing,
+    /// It says that the connections are to be given up, for this reason.
+    Lost(String),
 }
 
 impl Subscriptions {
@@ -138,24 +136,21 @@ impl Subscriptions {
         *self.ending.entry(channel).or_default() += 1;
     }
 
-    /// Reads a push.
+    /// Reads a push: what the core is to be told, if anything.
     ///
     /// # Errors
-    /// The connections are to be given up, for this reason.
-    pub(super) fn read(&mut self, push: PushInfo) -> Result<Said, String> {
+    /// It cannot be read, or the connections are to be given up.
+    pub(super) fn read(&mut self, push: PushInfo) -> Result<Option<Input>, Unread> {
         let mut data = push.data.into_iter();
         let mut next = || data.next().and_then(text);
-        let subscribed = |make: fn(ByteString) -> Channel, name: Option<ByteString>| {
-            name.map_or(Said::Junk, |name| Said::Input(Input::Subscribed(make(name))))
-        };
-        Ok(match push.kind {
-            PushKind::Disconnection => return Err(CLOSED.to_owned()),
-            PushKind::Subscribe => subscribed(Channel::Plain, next()),
-            PushKind::PSubscribe => subscribed(Channel::Pattern, next()),
-            PushKind::SSubscribe => subscribed(Channel::Shard, next()),
-            PushKind::Unsubscribe => self.ended(next().map(Channel::Plain))?,
-            PushKind::PUnsubscribe => self.ended(next().map(Channel::Pattern))?,
-            PushKind::SUnsubscribe => self.ended(next().map(Channel::Shard))?,
+        match push.kind {
+            PushKind::Disconnection => Err(Unread::Lost(CLOSED.to_owned())),
+            PushKind::Subscribe => subscribed(next().map(Channel::Plain)),
+            PushKind::PSubscribe => subscribed(next().map(Channel::Pattern)),
+            PushKind::SSubscribe => subscribed(next().map(Channel::Shard)),
+            PushKind::Unsubscribe => self.ended(next().map(Channel::Plain)),
+            PushKind::PUnsubscribe => self.ended(next().map(Channel::Pattern)),
+            PushKind::SUnsubscribe => self.ended(next().map(Channel::Shard)),
             PushKind::Message => {
                 let channel = next();
                 published(channel.clone().map(Channel::Plain), channel, data.next())
@@ -169,28 +164,40 @@ impl Subscriptions {
                 let channel = next();
                 published(pattern, channel, data.next())
             }
-            _ => Said::Nothing,
-        })
+            _ => Ok(None),
+        }
     }
 
     /// A subscription has ended: by this server, or because the slot of the channel is another server's now.
-    fn ended(&mut self, channel: Option<Channel>) -> Result<Said, String> {
-        let Some(channel) = channel else { return Ok(Said::Nothing) };
+    fn ended(&mut self, channel: Option<Channel>) -> Result<Option<Input>, Unread> {
+        let Some(channel) = channel else { return Ok(None) };
         match self.ending.get_mut(&channel) {
             Some(1) => _ = self.ending.remove(&channel),
             Some(times) => *times -= 1,
-            None => return Err("Redis has given the slot of a channel to another server".to_owned()),
+            None => {
+                return Err(Unread::Lost(
+                    "Redis has given the slot of a channel to another server".to_owned(),
+                ));
+            }
         }
-        Ok(Said::Nothing)
+        Ok(None)
     }
 }
 
-fn published(by: Option<Channel>, channel: Option<ByteString>, body: Option<Value>) -> Said {
+fn subscribed(channel: Option<Channel>) -> Result<Option<Input>, Unread> {
+    channel.map(|channel| Some(Input::Subscribed(channel))).ok_or(Unread::Junk)
+}
+
+fn published(
+    by: Option<Channel>,
+    channel: Option<ByteString>,
+    body: Option<Value>,
+) -> Result<Option<Input>, Unread> {
     match (by, channel, body) {
         (Some(by), Some(channel), Some(Value::BulkString(body))) => {
-            Said::Input(Input::Published { by, channel, body: body.into() })
+            Ok(Some(Input::Published { by, channel, body: body.into() }))
         }
-        _ => Said::Junk,
+        _ => Err(Unread::Junk),
     }
 }
 
@@ -209,7 +216,7 @@ mod tests {
         subscriptions.end(Channel::Shard("room".into()));
         subscriptions.end(Channel::Shard("room".into()));
         for _ in 0..2 {
-            assert!(matches!(subscriptions.read(room()), Ok(Said::Nothing)));
+            assert!(matches!(subscriptions.read(room()), Ok(None)));
         }
         subscriptions.read(room()).expect_err("it was ended by Redis");
     }
@@ -225,7 +232,7 @@ mod tests {
             push(PushKind::Subscribe, &[b"\xff"]),
         ] {
             let said = subscriptions.read(push.clone());
-            assert!(matches!(said, Ok(Said::Junk)), "{push:?}: {said:?}");
+            assert!(matches!(said, Err(Unread::Junk)), "{push:?}: {said:?}");
         }
     }
 

@@ -9,23 +9,29 @@ use std::{
 };
 
 use actix_web::rt;
+use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use redis::{Pipeline, RedisError, Value, aio::MultiplexedConnection};
+use redis::{Pipeline, PushInfo, RedisError, Value, aio::MultiplexedConnection};
 use tokio::task::unconstrained;
 
 use super::{
     home::{Connected, Opener},
-    pushes::{LINES, Line, Outlet, Pushed, Said, Subscriptions},
+    others::{Other, Others},
+    pushes::{LINES, Line, Outlet, Pushed, Subscriptions, Unread},
     refusals,
     requests::{Asked, Batch, entries_read, read, reply},
 };
 use crate::{
-    redis_client::{error::words_of_loss, slots::slot_of_key, values::refusal},
+    redis_client::{
+        error::words_of_loss,
+        slots::{is_moved, slot_of_key},
+        values::refusal,
+    },
     socketio::adapter::{
         figures::Figures,
         settings::RedisOptions,
-        traffic::{Channel, Input},
+        traffic::{Channel, Input, Query, QueryId, Reply},
     },
 };
 
@@ -45,6 +51,10 @@ const SUBSCRIPTION_BYTES: usize = 64;
 pub(super) enum Back {
     /// Replies to requests of this many bytes.
     Replies(Vec<Asked>, usize, Result<Vec<Value>, RedisError>),
+    /// Replies of another server of the Redis Cluster to requests of this many bytes, or why there are none.
+    Elsewhere(Vec<Asked>, usize, Result<Vec<Value>, String>),
+    /// The number of subscribers at all servers of the Redis Cluster, for a query of this many bytes.
+    Counted(QueryId, usize, Result<Reply, String>),
     /// Replies to subscriptions of this many bytes. What is subscribed comes as pushes.
     Subscribed(usize, Result<Vec<Value>, RedisError>),
     /// A ping was answered. A refusal is an answer, too: a Redis whose disk is full refuses pings.
@@ -83,6 +93,7 @@ pub(super) struct Traffic {
     /// `None` until there is something to read.
     reader: Option<MultiplexedConnection>,
     opener: Opener,
+    others: Others,
     outlet: Outlet,
     subscriptions: Subscriptions,
     reading: Option<Reading>,
@@ -107,6 +118,7 @@ impl Traffic {
         now: Instant,
     ) -> Self {
         Self {
+            others: Others::new(connected.ranges, &connected.url),
             requests: connected.requests,
             feed: connected.feed,
             reader: None,
@@ -149,6 +161,45 @@ impl Traffic {
         batch.commands.cmd(word).arg(&name[..]);
         batch.bytes += name.len() + SUBSCRIPTION_BYTES;
         self.subscriptions.end(channel);
+    }
+
+    /// Adds to a turn's requests that a key is set. If another server of the Redis Cluster has the key, it is asked at once.
+    pub(super) fn store(&mut self, key: &ByteString, value: &Bytes, expires_in: Duration, batch: &mut Batch) {
+        match self.others.owner_of(key.as_bytes()) {
+            None => batch.store(key, value, expires_in),
+            Some(other) => {
+                let mut batch = Batch::default();
+                batch.store(key, value, expires_in);
+                self.send_to(other, batch);
+            }
+        }
+    }
+
+    /// Adds a query to a turn's requests. If other servers of the Redis Cluster are needed, they are asked at once.
+    pub(super) fn query(&mut self, id: QueryId, query: Query, batch: &mut Batch) {
+        match &query {
+            Query::Take { key } => {
+                if let Some(other) = self.others.owner_of(key.as_bytes()) {
+                    let mut batch = Batch::default();
+                    batch.query(id, query);
+                    return self.send_to(other, batch);
+                }
+            }
+            Query::Count { channel, .. } if !self.others.is_empty() => {
+                let bytes = channel.len() + SUBSCRIPTION_BYTES;
+                let counting = self.others.count(query, self.requests.clone());
+                self.count(bytes);
+                return self.keep(async move { Back::Counted(id, bytes, counting.await) });
+            }
+            _ => {}
+        }
+        batch.query(id, query);
+    }
+
+    fn send_to(&mut self, other: Other, batch: Batch) {
+        let Batch { commands, asked, bytes } = batch;
+        self.count(bytes);
+        self.keep(async move { Back::Elsewhere(asked, bytes, other.ask(&commands).await) });
     }
 
     /// Reads a stream from behind an id on.
@@ -257,25 +308,25 @@ impl Traffic {
             }
             Event::Pushed(Pushed::Push(line, push, _)) => {
                 self.hear(line);
-                let said = self.subscriptions.read(push)?;
-                self.take_said(said, inputs);
-                Ok(())
+                self.take_push(push, inputs)
             }
             Event::Time => self.look_at_the_clock(Instant::now()),
         }
     }
 
-    fn take_said(&self, said: Said, inputs: &mut Vec<Input>) {
-        match said {
-            Said::Input(input) => {
+    fn take_push(&mut self, push: PushInfo, inputs: &mut Vec<Input>) -> Result<(), String> {
+        match self.subscriptions.read(push) {
+            Ok(Some(input)) => {
                 if matches!(input, Input::Published { .. }) {
                     self.figures.heard.fetch_add(1, Ordering::Relaxed);
                 }
                 inputs.push(input);
             }
-            Said::Junk => _ = self.figures.junk.fetch_add(1, Ordering::Relaxed),
-            Said::Nothing => {}
+            Ok(None) => {}
+            Err(Unread::Junk) => self.figures.count_junk(),
+            Err(Unread::Lost(why)) => return Err(why),
         }
+        Ok(())
     }
 
     fn take_back(&mut self, back: Back, inputs: &mut Vec<Input>) -> Result<(), String> {
@@ -286,6 +337,17 @@ impl Traffic {
                 let values = replies.map_err(|error| words_of_loss(&error))?;
                 self.hear(Line::Requests);
                 self.take_replies(asked, values, inputs)
+            }
+            Back::Elsewhere(asked, bytes, replies) => {
+                self.unanswered -= 1;
+                self.unanswered_bytes -= bytes;
+                self.take_elsewhere(asked, replies, inputs)
+            }
+            Back::Counted(id, bytes, count) => {
+                self.unanswered -= 1;
+                self.unanswered_bytes -= bytes;
+                inputs.push(Input::Replied(id, count));
+                Ok(())
             }
             Back::Subscribed(bytes, replies) => {
                 self.unanswered -= 1;
@@ -342,14 +404,41 @@ impl Traffic {
         verdict
     }
 
+    /// Takes the replies of another server. The connections stay if it fails, and are made anew if it has other slots now.
+    fn take_elsewhere(
+        &mut self,
+        asked: Vec<Asked>,
+        replies: Result<Vec<Value>, String>,
+        inputs: &mut Vec<Input>,
+    ) -> Result<(), String> {
+        let values = match replies {
+            Ok(values) => values,
+            Err(why) => {
+                for asked in asked {
+                    match asked {
+                        Asked::Query(id, _) => inputs.push(Input::Replied(id, Err(why.clone()))),
+                        Asked::Published(command) => self.count_refused(command, &why),
+                        Asked::Stored => self.count_refused("SET", &why),
+                    }
+                }
+                return Ok(());
+            }
+        };
+        let moved = values.iter().filter_map(refusal).find(|text| is_moved(text));
+        self.take_replies(asked, values, inputs)?;
+        moved.map_or(Ok(()), |text| Err(format!("the slots of the Redis Cluster have moved: {text}")))
+    }
+
+    fn count_refused(&self, command: &str, why: &str) {
+        self.figures.refused.fetch_add(1, Ordering::Relaxed);
+        refusals::log(command, why);
+    }
+
     /// Counts the reply to a command that asks nothing; the refusal, if it is one.
     fn take_reply(&self, command: &str, is_publication: bool, replies: &[Value]) -> Option<String> {
         let refused = replies.first().and_then(refusal);
         match &refused {
-            Some(text) => {
-                self.figures.refused.fetch_add(1, Ordering::Relaxed);
-                refusals::log(command, text);
-            }
+            Some(text) => self.count_refused(command, text),
             None if is_publication => _ = self.figures.published.fetch_add(1, Ordering::Relaxed),
             None => {}
         }

@@ -86,8 +86,8 @@ impl SocketRooms {
     /// Sends off what is only for other servers. Returns any other request.
     fn send_off(&mut self, request: Request) -> Option<Request> {
         let order = match request {
-            Request::TellServers(TellServers { namespace, args, answers, timeout }) => {
-                Order::ServerEvent { namespace, args, answers, timeout }
+            Request::TellServers(TellServers { namespace, args, answers }) => {
+                Order::ServerEvent { namespace, args, answers }
             }
             Request::CountServers(CountServers { namespace, to }) => Order::CountServers { namespace, to },
             request => return Some(request),

@@ -1,8 +1,6 @@
 //! Requests about many sockets, from any thread. What a thread asks first happens first, also before the events
 //! that it emits afterwards.
 
-use std::time::Duration;
-
 use actix::Message;
 use bytestring::ByteString;
 use tokio::sync::oneshot;
@@ -115,8 +113,6 @@ pub(crate) struct TellServers {
     pub args: Args,
     /// Receives the answers, if they are wanted.
     pub answers: Option<oneshot::Sender<AnswersElsewhere>>,
-    /// How long answers are waited for.
-    pub timeout: Duration,
 }
 
 /// Asks how many servers serve a namespace.

@@ -1,7 +1,6 @@
 //! Bodies to messages.
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use super::types;
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     },
 };
 
-/// The server that sent a broadcast, read without the rest of it. `emitter` is no server.
+/// The server that sent a broadcast, read without the rest of it. The emitter for Redis calls itself `emitter`.
 pub(crate) fn uid_of(body: &[u8]) -> Option<&[u8]> {
     first_text(body)
 }
@@ -45,76 +44,70 @@ pub(crate) fn read_broadcast(body: &Bytes) -> Result<Envelope, Junk> {
 /// It is not a request.
 pub(crate) fn read_request(body: &Bytes) -> Result<Envelope, Junk> {
     let body = Body::of(body)?;
-    let [uid, request, kind, rest @ ..] = body
-        .value()
-        .fields(["uid", "requestId", "type", "opts", "rooms", "sid", "room", "close", "packet", "data"])
-        .ok_or(Junk::Field("type"))?;
+    let fields = body.value();
+    let [uid, request, kind] = fields.fields(["uid", "requestId", "type"]).ok_or(Junk::Field("type"))?;
     let uid = optional_name(uid, "uid")?;
     let request = optional_name(request, "requestId")?;
-    let kind = kind.and_then(Value::count).ok_or(Junk::Field("type"))?;
-    let [opts, rooms, sid, room, close, asked, data] = rest;
-    let asking = || request.map(Value::to_name).ok_or(Junk::Field("requestId"));
     let mut namespace = None;
-    let message = match kind {
-        types::LIST_SIDS => {
-            let rooms = Names::check(rooms, "rooms")?;
-            Message::ListSids { request: asking()?, rooms: rooms.to_names() }
+    let message = match kind.and_then(Value::count).ok_or(Junk::Field("type"))? {
+        kind @ (types::JOIN | types::LEAVE | types::DISCONNECT) => read_change(kind, request, fields)?,
+        types::SERVER_EVENT => {
+            let [data] = fields.fields(["data"]).unwrap_or_default();
+            let data = event(data, "data")?;
+            Message::ServerEvent { args: data.to_args(), request: request.map(Value::to_name) }
         }
-        types::LIST_ROOMS => Message::ListRooms { request: asking()? },
-        types::JOIN | types::LEAVE | types::DISCONNECT => {
-            Changing { request, opts, rooms, sid, room }.read(kind, close)?
-        }
-        types::FETCH => {
-            let opts = ReadOpts::check(opts)?;
-            Message::Fetch { request: asking()?, opts: opts.to_opts() }
-        }
-        types::SERVER_EVENT => Message::ServerEvent {
-            args: event(data, "data")?.to_args(),
-            request: request.map(Value::to_name),
-        },
         types::ASK => {
+            let request = name(request, "requestId")?;
+            let [asked, opts] = fields.fields(["packet", "opts"]).unwrap_or_default();
             let (data, of_packet) = packet(asked)?;
             let opts = ReadOpts::check(opts)?;
             namespace = of_packet.map(Value::to_name);
-            Message::Ask { request: asking()?, args: data.to_args(), opts: opts.to_opts() }
+            Message::Ask { request: request.to_name(), args: data.to_args(), opts: opts.to_opts() }
+        }
+        kind @ (types::LIST_SIDS | types::LIST_ROOMS | types::FETCH) => {
+            read_question(kind, name(request, "requestId")?, fields)?
         }
         _ => return Err(Junk::UnknownType),
     };
     Ok(Envelope { uid: uid.map(Value::to_name), namespace, message })
 }
 
-/// The fields of a request that changes sockets.
-struct Changing<'a> {
-    request: Option<Value<'a>>,
-    opts: Option<Value<'a>>,
-    rooms: Option<Value<'a>>,
-    sid: Option<Value<'a>>,
-    room: Option<Value<'a>>,
+/// Reads what asks for sockets or rooms.
+fn read_question(kind: u64, request: Value<'_>, fields: Value<'_>) -> Result<Message, Junk> {
+    let [opts, rooms] = fields.fields(["opts", "rooms"]).unwrap_or_default();
+    Ok(match kind {
+        types::LIST_SIDS => {
+            let rooms = Names::check(rooms, "rooms")?;
+            Message::ListSids { request: request.to_name(), rooms: rooms.to_names() }
+        }
+        types::LIST_ROOMS => Message::ListRooms { request: request.to_name() },
+        _ => {
+            let opts = ReadOpts::check(opts)?;
+            Message::Fetch { request: request.to_name(), opts: opts.to_opts() }
+        }
+    })
 }
 
-impl Changing<'_> {
-    /// Reads it. Old servers name one socket and one room, and want an answer.
-    fn read(self, kind: u64, close: Option<Value<'_>>) -> Result<Message, Junk> {
-        let is_disconnect = kind == types::DISCONNECT;
-        let (opts, rooms, request): (Opts, Vec<ByteString>, _);
-        if let Some(new) = present(self.opts) {
-            let new = ReadOpts::check(Some(new))?;
-            let names = Names::check(self.rooms, "rooms")?;
-            (opts, rooms, request) = (new.to_opts(), names.to_names(), None);
-        } else {
-            let sid = name(self.sid, "sid")?;
-            let room = if is_disconnect { None } else { Some(name(self.room, "room")?) };
-            let target = Target { to: vec![sid.to_name()], except: Vec::new() };
-            opts = Opts { target, flags: Flags::default() };
-            rooms = room.map(Value::to_name).into_iter().collect();
-            request = self.request.map(Value::to_name);
-        }
-        Ok(match kind {
-            types::JOIN => Message::Join { opts, rooms, request },
-            types::LEAVE => Message::Leave { opts, rooms, request },
-            _ => Message::Disconnect { opts, close: close.and_then(Value::bool).unwrap_or(false), request },
-        })
-    }
+/// Reads what changes sockets. Old servers name one socket and one room, and want an answer.
+fn read_change(kind: u64, request: Option<Value<'_>>, fields: Value<'_>) -> Result<Message, Junk> {
+    let names = ["opts", "rooms", "sid", "room", "close"];
+    let [opts, rooms, sid, room, close] = fields.fields(names).unwrap_or_default();
+    let close = close.and_then(Value::bool).unwrap_or(false);
+    let (opts, rooms, request) = if let Some(opts) = present(opts) {
+        let (opts, rooms) = (ReadOpts::check(Some(opts))?, Names::check(rooms, "rooms")?);
+        (opts.to_opts(), rooms.to_names(), None)
+    } else {
+        let sid = name(sid, "sid")?;
+        let room = (kind != types::DISCONNECT).then(|| name(room, "room")).transpose()?;
+        let target = Target { to: vec![sid.to_name()], except: Vec::new() };
+        let rooms = room.map(Value::to_name).into_iter().collect();
+        (Opts { target, flags: Flags::default() }, rooms, request.map(Value::to_name))
+    };
+    Ok(match kind {
+        types::JOIN => Message::Join { opts, rooms, request },
+        types::LEAVE => Message::Leave { opts, rooms, request },
+        _ => Message::Disconnect { opts, close, request },
+    })
 }
 
 /// Reads what came on a channel of answers. Which request an answer is for decides what an empty list of sockets is; here it

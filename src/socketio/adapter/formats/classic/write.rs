@@ -1,15 +1,19 @@
 //! Messages to bodies.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::types;
-use crate::socketio::{
-    adapter::formats::{
-        WriteError,
-        document::Document::{self, Args, Bool, First, List, Map, Number, Text},
-        fields::{opts, sockets, target},
+use crate::{
+    protocol::socketio,
+    socketio::{
+        adapter::formats::{
+            WriteError,
+            document::Document::{self, Args, Bool, First, List, Map, Number, Text},
+            fields::{opts, sockets, target},
+        },
+        cluster::{Message, Opts},
     },
-    cluster::Message,
 };
 
 /// The type of a packet with an event.
@@ -33,50 +37,48 @@ pub(crate) fn write(uid: &str, namespace: &str, message: &Message) -> Result<Byt
 fn document<'a>(uid: &'a str, namespace: &'a str, message: &'a Message) -> Document<'a> {
     match message {
         Message::Broadcast { args, opts: to } => List(vec![Text(uid), packet(args, namespace), opts(to)]),
-        Message::Ask { request, args, opts: to } => Map(vec![
-            ("uid", Text(uid)),
-            ("requestId", Text(request)),
-            ("type", Number(types::ASK)),
-            ("packet", packet(args, namespace)),
-            ("opts", opts(to)),
-        ]),
-        Message::Join { opts, rooms, .. } => Map(vec![
-            ("uid", Text(uid)),
-            ("type", Number(types::JOIN)),
-            ("opts", target(&opts.target)),
-            ("rooms", Document::texts(rooms)),
-        ]),
-        Message::Leave { opts, rooms, .. } => Map(vec![
-            ("uid", Text(uid)),
-            ("type", Number(types::LEAVE)),
-            ("opts", target(&opts.target)),
-            ("rooms", Document::texts(rooms)),
-        ]),
-        Message::Disconnect { opts, close, .. } => Map(vec![
-            ("uid", Text(uid)),
-            ("type", Number(types::DISCONNECT)),
-            ("opts", target(&opts.target)),
-            ("close", Bool(*close)),
-        ]),
-        Message::ListSids { request, rooms } => {
-            let mut fields = asking(uid, request, types::LIST_SIDS);
-            fields.push(("rooms", Document::texts(rooms)));
-            Map(fields)
+        Message::Ask { request, args, opts: to } => {
+            let fields = [("packet", packet(args, namespace)), ("opts", opts(to))];
+            request_document(uid, Some(request), types::ASK, fields)
         }
-        Message::ListRooms { request } => Map(asking(uid, request, types::LIST_ROOMS)),
+        Message::Join { opts, rooms, .. } => change_document(uid, types::JOIN, opts, Document::texts(rooms)),
+        Message::Leave { opts, rooms, .. } => {
+            change_document(uid, types::LEAVE, opts, Document::texts(rooms))
+        }
+        Message::Disconnect { opts, close, .. } => {
+            let fields = [("opts", target(&opts.target)), ("close", Bool(*close))];
+            request_document(uid, None, types::DISCONNECT, fields)
+        }
+        Message::ListSids { request, rooms } => {
+            request_document(uid, Some(request), types::LIST_SIDS, [("rooms", Document::texts(rooms))])
+        }
+        Message::ListRooms { request } => request_document(uid, Some(request), types::LIST_ROOMS, []),
         Message::Fetch { request, opts } => {
-            let mut fields = asking(uid, request, types::FETCH);
-            fields.push(("opts", target(&opts.target)));
-            Map(fields)
+            request_document(uid, Some(request), types::FETCH, [("opts", target(&opts.target))])
         }
         Message::ServerEvent { args, request } => {
-            let mut fields = vec![("uid", Text(uid))];
-            fields.extend(request.iter().map(|request| ("requestId", Text(request))));
-            fields.extend([("type", Number(types::SERVER_EVENT)), ("data", Args(args))]);
-            Map(fields)
+            request_document(uid, request.as_ref(), types::SERVER_EVENT, [("data", Args(args))])
         }
         answer => answer_document(answer),
     }
+}
+
+/// A request puts these fields before its own.
+fn request_document<'a, const N: usize>(
+    uid: &'a str,
+    request: Option<&'a ByteString>,
+    kind: u64,
+    own: [(&'static str, Document<'a>); N],
+) -> Document<'a> {
+    let mut fields = vec![("uid", Text(uid))];
+    fields.extend(request.map(|request| ("requestId", Text(request))));
+    fields.push(("type", Number(kind)));
+    fields.extend(own);
+    Map(fields)
+}
+
+fn change_document<'a>(uid: &'a str, kind: u64, opts: &'a Opts, rooms: Document<'a>) -> Document<'a> {
+    request_document(uid, None, kind, [("opts", target(&opts.target)), ("rooms", rooms)])
 }
 
 fn answer_document(message: &Message) -> Document<'_> {
@@ -108,11 +110,6 @@ fn answer_document(message: &Message) -> Document<'_> {
     }
 }
 
-fn packet<'a>(args: &'a crate::protocol::socketio::Args, namespace: &'a str) -> Document<'a> {
+fn packet<'a>(args: &'a socketio::Args, namespace: &'a str) -> Document<'a> {
     Map(vec![("type", Number(EVENT)), ("data", Args(args)), ("nsp", Text(namespace))])
-}
-
-/// The first fields of a request that is answered.
-fn asking<'a>(uid: &'a str, request: &'a str, kind: u64) -> Vec<(&'static str, Document<'a>)> {
-    vec![("uid", Text(uid)), ("requestId", Text(request)), ("type", Number(kind))]
 }

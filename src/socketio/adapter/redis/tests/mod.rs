@@ -1,5 +1,6 @@
 //! The thread beside a real server of Redis. Without `redis-server` on the machine these tests do nothing.
 
+mod cluster;
 mod losses;
 mod script;
 mod server;

@@ -51,6 +51,29 @@ impl Redis {
         Some(redis)
     }
 
+    /// Starts a Redis Cluster of two servers, each with one half of the slots.
+    pub(super) fn two_of_a_cluster() -> Option<[Self; 2]> {
+        let ports = [free_ports(), free_ports()];
+        let mut servers = Vec::new();
+        for ([port, bus], slots) in ports.iter().zip([["0", "8191"], ["8192", "16383"]]) {
+            let [port, bus] = [port, bus].map(ToString::to_string);
+            let flags = ["--port", &port, "--cluster-enabled", "yes", "--cluster-port", &bus];
+            let redis = Self::start(&flags)?;
+            redis.ask::<()>(redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(&slots));
+            servers.push(redis);
+        }
+        let [one, other] = servers.try_into().ok()?;
+        let [_, [port, bus]] = ports;
+        one.ask::<()>(redis::cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(port).arg(bus));
+        wait_until("the cluster is up", || {
+            [&one, &other].iter().all(|redis| {
+                let info = redis.ask::<String>(redis::cmd("CLUSTER").arg("INFO"));
+                info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384")
+            })
+        });
+        Some([one, other])
+    }
+
     fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
