@@ -81,6 +81,9 @@ impl Core {
                 Err(junk) => self.drop_junk(&namespace, &junk),
             }
         }
+        if self.restoring.is_any() {
+            self.hand_out(out);
+        }
     }
 
     fn drop_junk(&self, namespace: &ByteString, junk: &Junk) {

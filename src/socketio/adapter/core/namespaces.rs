@@ -9,7 +9,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::queue::Queue;
-use crate::socketio::{adapter::traffic::Channel, cluster::Deliver};
+use crate::socketio::{
+    adapter::traffic::{Channel, Heard},
+    cluster::Deliver,
+};
 
 /// All namespaces that this server shares.
 #[derive(Default)]
