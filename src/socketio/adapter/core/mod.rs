@@ -114,9 +114,14 @@ impl Core {
         if self.restoring.has_asked(id) {
             return self.restore_on(now, id, reply, out);
         }
-        if let Some(position) = self.link.position(id, &reply, out) {
-            out.push(Output::Here(Here::Position(position)));
-            return self.check_ready(out);
+        if self.link.has_asked(id) {
+            return match self.link.position(&reply, out) {
+                Some(position) => {
+                    out.push(Output::Here(Here::Position(position)));
+                    self.check_ready(out);
+                }
+                None => self.down(out),
+            };
         }
         match reply {
             Ok(Reply::Count(count)) => self.asked.counted(id, count),
