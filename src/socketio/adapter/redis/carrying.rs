@@ -50,6 +50,7 @@ const MOST_AT_ONCE: usize = 1024;
 const MOST_REASONS: usize = 16;
 
 /// What the thread is told.
+#[allow(clippy::large_enum_variant, reason = "nearly all are orders")]
 pub(super) enum Job {
     Order(Order),
     AreYouThere(oneshot::Sender<()>),
