@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     home::{Connected, Home, NotConnected, connect},
-    requests::Batch,
-    traffic::{Event as TrafficEvent, FeedBatch, Traffic},
+    requests::{Batch, FeedBatch},
+    traffic::{Event as TrafficEvent, Traffic},
 };
 use crate::{
     config::RedisUrl,
@@ -329,7 +329,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
         };
         let Link::Open(traffic) = &mut self.link else { return };
         match output {
-            Output::Subscribe(channel) => Traffic::subscribe(&channel, feed),
+            Output::Subscribe(channel) => feed.subscribe(&channel),
             Output::Unsubscribe(channel) => traffic.unsubscribe(channel, feed),
             Output::Publish { channel, is_sharded, body } => batch.publish(&channel, is_sharded, &body),
             Output::Append { stream, fields, max_len } => batch.append(&stream, &fields, max_len),

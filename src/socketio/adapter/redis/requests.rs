@@ -8,14 +8,14 @@ use redis::{Pipeline, Value};
 
 use crate::{
     redis_client::values::refusal,
-    socketio::adapter::traffic::{Entry, Query, QueryId, Reply},
+    socketio::adapter::traffic::{Channel, Entry, Query, QueryId, Reply},
 };
 
 /// How long Redis holds a reader that has read all, in milliseconds. Shorter than a connection may be silent.
 const BLOCK_MILLIS: u64 = 2000;
 
 /// Bytes that a request is counted for beside its arguments.
-const REQUEST_BYTES: usize = 64;
+pub(super) const REQUEST_BYTES: usize = 64;
 
 /// What a reply is to.
 #[derive(Debug)]
@@ -91,6 +91,40 @@ impl Batch {
     fn add(&mut self, asked: Asked, bytes: usize) {
         self.asked.push(asked);
         self.bytes += bytes + REQUEST_BYTES;
+    }
+}
+
+/// A turn's subscriptions.
+#[derive(Default)]
+pub(super) struct FeedBatch {
+    /// The commands.
+    pub(super) commands: Pipeline,
+    /// Bytes of the commands, about.
+    pub(super) bytes: usize,
+}
+
+impl FeedBatch {
+    /// Subscribes.
+    pub(super) fn subscribe(&mut self, channel: &Channel) {
+        match channel {
+            Channel::Plain(name) => self.add("SUBSCRIBE", name),
+            Channel::Pattern(name) => self.add("PSUBSCRIBE", name),
+            Channel::Shard(name) => self.add("SSUBSCRIBE", name),
+        }
+    }
+
+    /// Unsubscribes.
+    pub(super) fn unsubscribe(&mut self, channel: &Channel) {
+        match channel {
+            Channel::Plain(name) => self.add("UNSUBSCRIBE", name),
+            Channel::Pattern(name) => self.add("PUNSUBSCRIBE", name),
+            Channel::Shard(name) => self.add("SUNSUBSCRIBE", name),
+        }
+    }
+
+    fn add(&mut self, word: &str, name: &ByteString) {
+        self.commands.cmd(word).arg(&name[..]);
+        self.bytes += name.len() + REQUEST_BYTES;
     }
 }
 

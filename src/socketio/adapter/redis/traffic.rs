@@ -12,22 +12,18 @@ use actix_web::rt;
 use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use redis::{Pipeline, PushInfo, RedisError, Value, aio::MultiplexedConnection};
+use redis::{PushInfo, RedisError, Value, aio::MultiplexedConnection};
 use tokio::task::unconstrained;
 
 use super::{
     home::{Connected, Opener},
     others::{Other, Others},
     pushes::{LINES, Line, Outlet, Pushed, Subscriptions, Unread},
-    refusals,
-    requests::{Asked, Batch, entries_read, read, reply},
+    replies::Replies,
+    requests::{Asked, Batch, FeedBatch, REQUEST_BYTES, entries_read, read},
 };
 use crate::{
-    redis_client::{
-        error::words_of_loss,
-        slots::{is_moved, slot_of_key},
-        values::refusal,
-    },
+    redis_client::{error::words_of_loss, slots::slot_of_key, values::refusal},
     socketio::adapter::{
         figures::Figures,
         settings::RedisOptions,
@@ -43,9 +39,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// A timer that is so late shows that this process has stood still, and what has come meanwhile may not be read yet.
 const STANDSTILL: Duration = Duration::from_secs(1);
-
-/// Bytes that a subscription is counted for beside its name.
-const SUBSCRIPTION_BYTES: usize = 64;
 
 /// What has come back of something that was sent.
 pub(super) enum Back {
@@ -79,13 +72,6 @@ struct Reading {
     after: ByteString,
 }
 
-/// Subscriptions of a turn.
-#[derive(Default)]
-pub(super) struct FeedBatch {
-    commands: Pipeline,
-    bytes: usize,
-}
-
 /// Open connections.
 pub(super) struct Traffic {
     requests: MultiplexedConnection,
@@ -106,8 +92,7 @@ pub(super) struct Traffic {
     next_ping: Instant,
     read_count: usize,
     most_bytes: usize,
-    home_slot: u16,
-    figures: Arc<Figures>,
+    replies: Replies,
 }
 
 impl Traffic {
@@ -133,33 +118,15 @@ impl Traffic {
             next_ping: now + PING_INTERVAL,
             read_count: options.read_count,
             most_bytes: options.max_unanswered_bytes,
-            home_slot: slot_of_key(options.home_key.as_bytes()),
-            figures,
+            replies: Replies { figures, home_slot: slot_of_key(options.home_key.as_bytes()) },
         }
     }
 
     // ----- what is sent -----
 
-    /// Adds a subscription to a turn's.
-    pub(super) fn subscribe(channel: &Channel, batch: &mut FeedBatch) {
-        let (word, name) = match channel {
-            Channel::Plain(name) => ("SUBSCRIBE", name),
-            Channel::Pattern(name) => ("PSUBSCRIBE", name),
-            Channel::Shard(name) => ("SSUBSCRIBE", name),
-        };
-        batch.commands.cmd(word).arg(&name[..]);
-        batch.bytes += name.len() + SUBSCRIPTION_BYTES;
-    }
-
-    /// Adds the end of a subscription to a turn's.
+    /// Adds the end of a subscription to a turn's subscriptions.
     pub(super) fn unsubscribe(&mut self, channel: Channel, batch: &mut FeedBatch) {
-        let (word, name) = match &channel {
-            Channel::Plain(name) => ("UNSUBSCRIBE", name),
-            Channel::Pattern(name) => ("PUNSUBSCRIBE", name),
-            Channel::Shard(name) => ("SUNSUBSCRIBE", name),
-        };
-        batch.commands.cmd(word).arg(&name[..]);
-        batch.bytes += name.len() + SUBSCRIPTION_BYTES;
+        batch.unsubscribe(&channel);
         self.subscriptions.end(channel);
     }
 
@@ -186,7 +153,7 @@ impl Traffic {
                 }
             }
             Query::Count { channel, .. } if !self.others.is_empty() => {
-                let bytes = channel.len() + SUBSCRIPTION_BYTES;
+                let bytes = channel.len() + REQUEST_BYTES;
                 let counting = self.others.count(query, self.requests.clone());
                 self.count(bytes);
                 return self.keep(async move { Back::Counted(id, bytes, counting.await) });
@@ -318,12 +285,12 @@ impl Traffic {
         match self.subscriptions.read(push) {
             Ok(Some(input)) => {
                 if matches!(input, Input::Published { .. }) {
-                    self.figures.heard.fetch_add(1, Ordering::Relaxed);
+                    self.replies.figures.heard.fetch_add(1, Ordering::Relaxed);
                 }
                 inputs.push(input);
             }
             Ok(None) => {}
-            Err(Unread::Junk) => self.figures.count_junk(),
+            Err(Unread::Junk) => self.replies.figures.count_junk(),
             Err(Unread::Lost(why)) => return Err(why),
         }
         Ok(())
@@ -336,12 +303,12 @@ impl Traffic {
                 self.unanswered_bytes -= bytes;
                 let values = replies.map_err(|error| words_of_loss(&error))?;
                 self.hear(Line::Requests);
-                self.take_replies(asked, values, inputs)
+                self.replies.take(asked, values, inputs)
             }
             Back::Elsewhere(asked, bytes, replies) => {
                 self.unanswered -= 1;
                 self.unanswered_bytes -= bytes;
-                self.take_elsewhere(asked, replies, inputs)
+                self.replies.take_elsewhere(asked, replies, inputs)
             }
             Back::Counted(id, bytes, count) => {
                 self.unanswered -= 1;
@@ -374,84 +341,6 @@ impl Traffic {
         }
     }
 
-    fn take_replies(
-        &mut self,
-        asked: Vec<Asked>,
-        values: Vec<Value>,
-        inputs: &mut Vec<Input>,
-    ) -> Result<(), String> {
-        if values.len() != asked.iter().map(Asked::replies).sum::<usize>() {
-            return Err("Redis has answered something else than what it was asked".to_owned());
-        }
-        let mut verdict = Ok(());
-        let mut values = values.into_iter();
-        for asked in asked {
-            let replies: Vec<_> = values.by_ref().take(asked.replies()).collect();
-            let refused = match asked {
-                Asked::Query(id, query) => {
-                    let reply = reply(&query, replies);
-                    let refused = reply.as_ref().err().cloned();
-                    inputs.push(Input::Replied(id, reply));
-                    refused
-                }
-                Asked::Published(command) => self.take_reply(command, true, &replies),
-                Asked::Stored => self.take_reply("SET", false, &replies),
-            };
-            if let Some(text) = refused.filter(|text| self.is_for_another_server(text)) {
-                verdict = Err(format!("Redis has become another one: {text}"));
-            }
-        }
-        verdict
-    }
-
-    /// Takes the replies of another server. The connections stay if it fails, and are made anew if it has other slots now.
-    fn take_elsewhere(
-        &mut self,
-        asked: Vec<Asked>,
-        replies: Result<Vec<Value>, String>,
-        inputs: &mut Vec<Input>,
-    ) -> Result<(), String> {
-        let values = match replies {
-            Ok(values) => values,
-            Err(why) => {
-                for asked in asked {
-                    match asked {
-                        Asked::Query(id, _) => inputs.push(Input::Replied(id, Err(why.clone()))),
-                        Asked::Published(command) => self.count_refused(command, &why),
-                        Asked::Stored => self.count_refused("SET", &why),
-                    }
-                }
-                return Ok(());
-            }
-        };
-        let moved = values.iter().filter_map(refusal).find(|text| is_moved(text));
-        self.take_replies(asked, values, inputs)?;
-        moved.map_or(Ok(()), |text| Err(format!("the slots of the Redis Cluster have moved: {text}")))
-    }
-
-    fn count_refused(&self, command: &str, why: &str) {
-        self.figures.refused.fetch_add(1, Ordering::Relaxed);
-        refusals::log(command, why);
-    }
-
-    /// Counts the reply to a command that asks nothing; the refusal, if it is one.
-    fn take_reply(&self, command: &str, is_publication: bool, replies: &[Value]) -> Option<String> {
-        let refused = replies.first().and_then(refusal);
-        match &refused {
-            Some(text) => self.count_refused(command, text),
-            None if is_publication => _ = self.figures.published.fetch_add(1, Ordering::Relaxed),
-            None => {}
-        }
-        refused
-    }
-
-    /// Whether a refusal will not pass on this connection: the server is a replica now, or the slot of the key is another
-    /// server's. Other keys of a Redis Cluster are always in other slots.
-    fn is_for_another_server(&self, text: &str) -> bool {
-        let moved = text.strip_prefix("MOVED ").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        moved == Some(self.home_slot) || text.starts_with("READONLY")
-    }
-
     // ----- the reader -----
 
     fn read_on(&mut self) {
@@ -478,7 +367,7 @@ impl Traffic {
             && reading.stream == *stream
         {
             reading.after = last.id.clone();
-            self.figures.heard.fetch_add(entries.len() as u64, Ordering::Relaxed);
+            self.replies.figures.heard.fetch_add(entries.len() as u64, Ordering::Relaxed);
             inputs.push(Input::Entries(entries));
         }
         self.read_on();
