@@ -115,7 +115,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn serve(namespace: Namespace) {
     let all = namespace.clone();
     let namespace = namespace
-        .admit(async |_: &Handshake| Ok::<_, Refusal>(Data::default()))
+        .admit(async |_: &Handshake| Ok::<_, Refusal>(Data::new(Value::Object(Vec::new()))))
         .share_data()
         .on_server_side("hello", hello)
         .connect(async |socket: Socket<Data>| {

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    core::Heard,
     formats::{
         classic,
         clustered::{self, OwnBodies},
@@ -15,7 +14,7 @@ use super::{
         streams::{self, EntryHead},
     },
     settings::{AdapterSettings, RedisFormat},
-    traffic::{Channel, Output, Query},
+    traffic::{Channel, Heard, Output, Query},
 };
 use crate::{
     protocol::socketio::MAIN,

@@ -22,6 +22,19 @@ pub(crate) enum Channel {
     Shard(ByteString),
 }
 
+/// What comes by a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Events, in the classic format.
+    Broadcasts,
+    /// Requests, in the classic format.
+    Requests,
+    /// Answers, in the classic format.
+    Answers,
+    /// All messages.
+    Any,
+}
+
 /// Names a query, for its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct QueryId(pub(crate) u64);

@@ -9,20 +9,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::queue::Queue;
-use crate::socketio::{adapter::traffic::Channel, cluster::Deliver};
-
-/// What comes by a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::socketio::adapter) enum Heard {
-    /// Events, in the classic format.
-    Broadcasts,
-    /// Requests, in the classic format.
-    Requests,
-    /// Answers, in the classic format.
-    Answers,
-    /// All messages.
-    Any,
-}
+use crate::socketio::{
+    adapter::traffic::{Channel, Heard},
+    cluster::Deliver,
+};
 
 /// All namespaces that this server shares.
 #[derive(Default)]

@@ -3,7 +3,8 @@
 //! A client has missed the entries of the stream behind the one that it has seen last. This server reads the stream too, and
 //! hands each entry to its sockets; the found socket joins them at one moment. What the client gets from the stream ends
 //! there: first the entries up to the one that was handed over when the search began, then those since, which are
-//! remembered here. So no event comes twice, and none is missing.
+//! remembered here. A client that has seen more than this server has handed over waits for that. So no event comes twice, and
+//! none is missing.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,6 +35,8 @@ pub(super) struct Restoring {
     searches: HashMap<QueryId, Search>,
     /// Searches that ask again for the session at this time.
     later: VecDeque<(Instant, Search)>,
+    /// Sockets that were found, but whose clients have seen more than this server has handed over.
+    ahead: Vec<Found>,
     /// The events that were handed over since the oldest search began.
     since: VecDeque<Event>,
 }
@@ -60,6 +63,21 @@ struct Search {
     to: Restore,
 }
 
+/// A socket that was found.
+struct Found {
+    namespace: ByteString,
+    session: Session,
+    /// The last entry that the client has seen.
+    seen: StreamId,
+    /// The last entry that was handed over when the search began.
+    up_to: StreamId,
+    /// The missed events up to there.
+    missed: Vec<(StreamId, Args)>,
+    /// Their length.
+    bytes: usize,
+    to: Restore,
+}
+
 enum Step {
     /// The session is asked for.
     Session,
@@ -71,7 +89,7 @@ enum Step {
 
 impl Restoring {
     pub(super) fn is_any(&self) -> bool {
-        !self.searches.is_empty() || !self.later.is_empty()
+        !self.searches.is_empty() || !self.later.is_empty() || !self.ahead.is_empty()
     }
 
     pub(super) fn has_asked(&self, id: QueryId) -> bool {
@@ -91,7 +109,8 @@ impl Restoring {
         self.since.clear();
         let later = mem::take(&mut self.later).into_iter().map(|(_, search)| search);
         let searches = mem::take(&mut self.searches).into_values().chain(later);
-        searches.map(|search| Output::Restore(search.to, None)).collect()
+        let ahead = mem::take(&mut self.ahead).into_iter().map(|found| found.to);
+        searches.map(|search| search.to).chain(ahead).map(|to| Output::Restore(to, None)).collect()
     }
 
     /// When sessions are asked for again.
@@ -101,7 +120,8 @@ impl Restoring {
 
     fn forget_since(&mut self) {
         let later = self.later.iter().map(|(_, search)| search);
-        match self.searches.values().chain(later).map(|search| search.up_to).min() {
+        let searches = self.searches.values().chain(later).map(|search| search.up_to);
+        match searches.chain(self.ahead.iter().map(|found| found.up_to)).min() {
             None => self.since.clear(),
             Some(oldest) => {
                 while self.since.front().is_some_and(|event| event.id <= oldest) {
@@ -126,6 +146,19 @@ fn is_missed(session: &Session, id: StreamId, opts: &Opts) -> bool {
 
 fn len_of(args: &Args) -> usize {
     args.json.len() + args.attachments.iter().map(bytes::Bytes::len).sum::<usize>()
+}
+
+/// The step that follows once the session is known.
+fn first_step(session: Session, seen: &mut Option<StreamId>, stream: &ByteString) -> Option<(Step, Query)> {
+    // A client without an offset has seen no event since it connected; only servers of this crate tell when that was.
+    let began = || {
+        let (_, began) = session.since.iter().find(|(room, _)| *room == session.sid)?;
+        began.parse().ok()
+    };
+    *seen = Some(seen.or_else(began)?);
+    let id = ByteString::from(seen.as_ref()?.to_string());
+    let query = Query::Range { stream: stream.clone(), from: id.clone(), to: id, count: 1 };
+    Some((Step::Seen(session), query))
 }
 
 impl Core {
@@ -184,12 +217,12 @@ impl Core {
             let search = Search { tries: search.tries + 1, ..search };
             return self.restoring.later.push_back((now + BETWEEN_TRIES, search));
         }
-        let Search { namespace, seen, up_to, step, key, tries, to } = search;
+        let Search { namespace, mut seen, up_to, step, key, tries, to } = search;
         let stream = self.link.read_up_to().map(|(stream, _)| stream.clone()).unwrap_or_default();
         let next = match (step, reply) {
             (Step::Session, Ok(Reply::Value(Some(value)))) => {
                 let session = self.speech.read_session(&value);
-                session.and_then(|session| self.first_step(session, seen, up_to, &stream))
+                session.and_then(|session| first_step(session, &mut seen, &stream))
             }
             (Step::Seen(session), Ok(Reply::Entries(entries))) => {
                 let after = entries.first().and_then(|entry| entry.id.parse().ok());
@@ -200,9 +233,10 @@ impl Core {
                 let read = self.missed(&namespace, &session, entries, (after, missed, bytes));
                 match read {
                     Some((_, missed, bytes)) if is_last => {
-                        let restored = self.restored(&namespace, session, missed, bytes, up_to);
-                        out.push(Output::Restore(to, restored));
-                        return self.restoring.forget_since();
+                        let seen = seen.unwrap_or_default();
+                        let found = Found { namespace, session, seen, up_to, missed, bytes, to };
+                        self.restoring.ahead.push(found);
+                        return self.hand_out(out);
                     }
                     read => read.map(|(after, missed, bytes)| {
                         self.page(session, after, missed, bytes, up_to, &stream)
@@ -220,28 +254,6 @@ impl Core {
                 self.restoring.forget_since();
             }
         }
-    }
-
-    /// What follows once the session is known.
-    fn first_step(
-        &self,
-        session: Session,
-        seen: Option<StreamId>,
-        up_to: StreamId,
-        stream: &ByteString,
-    ) -> Option<(Step, Query)> {
-        // A client without an offset has seen no event since it connected; only servers of this crate tell when that was.
-        let began = || {
-            let (_, began) = session.since.iter().find(|(room, _)| *room == session.sid)?;
-            began.parse().ok()
-        };
-        let seen: StreamId = seen.or_else(began)?;
-        if seen > up_to {
-            return None;
-        }
-        let id = ByteString::from(seen.to_string());
-        let query = Query::Range { stream: stream.clone(), from: id.clone(), to: id, count: 1 };
-        Some((Step::Seen(session), query))
     }
 
     /// The step that reads the next entries.
@@ -291,22 +303,24 @@ impl Core {
         (bytes <= self.bounds.max_missed).then_some((after, missed, bytes))
     }
 
-    /// The socket, with what was handed over since the search began.
-    fn restored(
-        &self,
-        namespace: &ByteString,
-        session: Session,
-        mut missed: Vec<(StreamId, Args)>,
-        mut bytes: usize,
-        up_to: StreamId,
-    ) -> Option<Restored> {
-        for Event { id, namespace: its, opts, args } in &self.restoring.since {
-            if *id > up_to && its == namespace && is_missed(&session, *id, opts) {
-                bytes += len_of(args);
-                missed.push((*id, args.clone()));
+    /// Hands out the found sockets whose clients have seen no more than this server has handed over. It is done in the place
+    /// of the next event.
+    pub(super) fn hand_out(&mut self, out: &mut Vec<Output>) {
+        let Some((_, last)) = self.link.read_up_to() else {
+            return;
+        };
+        for found in self.restoring.ahead.extract_if(.., |found| found.seen <= last) {
+            let Found { namespace, session, seen, up_to, mut missed, mut bytes, to } = found;
+            for Event { id, namespace: its, opts, args } in &self.restoring.since {
+                let is_new = *id > up_to && *id > seen && *its == namespace;
+                if is_new && is_missed(&session, *id, opts) {
+                    bytes += len_of(args);
+                    missed.push((*id, args.clone()));
+                }
             }
+            let is_little = bytes <= self.bounds.max_missed;
+            out.push(Output::Restore(to, is_little.then_some(Restored { session, missed, last })));
         }
-        let (_, last) = self.link.read_up_to()?;
-        (bytes <= self.bounds.max_missed).then_some(Restored { session, missed, last })
+        self.restoring.forget_since();
     }
 }
