@@ -145,7 +145,7 @@ pub use self::{
     transport::Transport,
 };
 pub use crate::{
-    config::{AllowedOrigin, NetworkError, OriginError, RedisUrlError},
+    config::{AllowedOrigin, NetworkError, NodeNameError, OriginError, RedisUrlError},
     protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Value},
 };
 pub use bytes::Bytes;
