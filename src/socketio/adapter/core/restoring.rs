@@ -29,6 +29,9 @@ const TRIES: u32 = 5;
 /// The time between.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
+/// Events that a client has missed, with their offsets.
+type Events = Vec<(StreamId, Args)>;
+
 /// The searches under way.
 #[derive(Default)]
 pub(super) struct Restoring {
@@ -72,7 +75,7 @@ struct Found {
     /// The last entry that was handed over when the search began.
     up_to: StreamId,
     /// The missed events up to there.
-    missed: Vec<(StreamId, Args)>,
+    missed: Events,
     /// Their length.
     bytes: usize,
     to: Restore,
@@ -84,7 +87,7 @@ enum Step {
     /// The entry that the client has seen last is looked for: if it is gone, others behind it may be, too.
     Seen(Session),
     /// Entries behind it are read.
-    Missed { session: Session, after: StreamId, missed: Vec<(StreamId, Args)>, bytes: usize },
+    Missed { session: Session, after: StreamId, missed: Events, bytes: usize },
 }
 
 impl Restoring {
@@ -261,7 +264,7 @@ impl Core {
         &self,
         session: Session,
         after: StreamId,
-        missed: Vec<(StreamId, Args)>,
+        missed: Events,
         bytes: usize,
         up_to: StreamId,
         stream: &ByteString,
@@ -281,8 +284,8 @@ impl Core {
         namespace: &ByteString,
         session: &Session,
         entries: Vec<Entry>,
-        (mut after, mut missed, mut bytes): (StreamId, Vec<(StreamId, Args)>, usize),
-    ) -> Option<(StreamId, Vec<(StreamId, Args)>, usize)> {
+        (mut after, mut missed, mut bytes): (StreamId, Events, usize),
+    ) -> Option<(StreamId, Events, usize)> {
         for Entry { id, fields } in entries {
             let Ok(id) = id.parse() else {
                 continue;
