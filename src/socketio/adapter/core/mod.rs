@@ -43,6 +43,8 @@ pub(crate) struct Bounds {
     pub(crate) max_held: usize,
     /// Entries of a stream that are read at once for a client that has come back.
     pub(crate) read_count: usize,
+    /// About the number of entries that a stream is trimmed to.
+    pub(crate) stream_len: usize,
     /// Bytes of events that one client may have missed.
     pub(crate) max_missed: usize,
     /// How long a lost socket is kept.
