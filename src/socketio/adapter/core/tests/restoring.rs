@@ -19,16 +19,16 @@ fn with_session() -> World {
     for number in 0..4 {
         world.say(0, event(number, to("a")), number);
     }
-    keep(&mut world, 0, "1000-0");
+    keep(&mut world, 0, "1000-0", "1000-0");
     world.settle();
     (0..2).for_each(|server| drop(world.done(server)));
     world
 }
 
-fn keep(world: &mut World, server: usize, began: &str) {
+fn keep(world: &mut World, server: usize, began: &str, entered: &str) {
     let (sid, pid) = (ByteString::from("sid"), "pid".into());
     let rooms = vec![sid.clone(), "a".into()];
-    let since = rooms.iter().map(|room| (room.clone(), began.into())).collect();
+    let since = rooms.iter().cloned().zip([began.into(), entered.into()]).collect();
     world
         .order(server, Order::KeepSession { session: Session { sid, pid, rooms, data: "{}".into(), since } });
 }
@@ -82,7 +82,7 @@ fn volatile_events_and_those_before_a_room_was_entered_are_not_repeated() {
     volatile.flags.volatile = true;
     world.tell(1, event(4, volatile));
     world.tell(1, event(5, to("sid")));
-    keep(&mut world, 0, "1000-2");
+    keep(&mut world, 0, "1000-0", "1000-2");
     world.settle();
     assert_eq!(missed(&mut world, 0, seen("1000-1")), Some(vec![3, 5]));
 }
@@ -136,7 +136,7 @@ fn a_session_that_is_stored_late_is_found_by_the_next_tries() {
             world.pass(Duration::from_millis(50));
             world.settle();
         }
-        keep(&mut world, 0, "1000-0");
+        keep(&mut world, 0, "1000-0", "1000-0");
         world.settle();
         world.pass(Duration::from_millis(50));
         world.settle();

@@ -4,7 +4,7 @@ use super::world::{Done, World, event, number_of, to};
 use crate::socketio::{
     adapter::{
         settings::RedisFormat,
-        traffic::{Channel, Here},
+        traffic::{Channel, Here, Output},
     },
     cluster::{Opts, Order, Target},
 };
@@ -75,8 +75,14 @@ fn a_room_that_becomes_vacant_before_its_subscription_is_confirmed_holds_nothing
     world.down(0);
     world.occupy(0, "room");
     world.up(0);
-    world.order(0, Order::Vacant { namespace: "/".into(), room: "room".into() });
     world.say(0, event(1, Opts::default()), 1);
+    // Its confirmation does not come.
+    let channel = Channel::Shard("socket.io#/#room#".into());
+    let is_other = |output: &Output| !matches!(output, Output::Subscribe(its) if *its == channel);
+    world.servers[0].subscriptions.retain(is_other);
+    world.settle();
+    assert!(heard(&mut world, 1).is_empty());
+    world.order(0, Order::Vacant { namespace: "/".into(), room: "room".into() });
     world.settle();
     assert_eq!(heard(&mut world, 1), [1]);
     assert!(matches!(*world.done(0), [Done::Own(1, None)]));

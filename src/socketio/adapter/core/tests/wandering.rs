@@ -291,5 +291,5 @@ fn a_client_that_comes_back_anywhere_hears_each_event_once_and_in_order() {
         (ahead, without_offset) = (ahead + counts.0, without_offset + counts.1);
     }
     // The schedules have these cases.
-    assert!(ahead > 100 && without_offset > 100, "{ahead} {without_offset}");
+    assert!(ahead > 30 && without_offset > 100, "{ahead} {without_offset}");
 }
