@@ -118,7 +118,7 @@ impl Play {
         };
         let clients = (0..3).map(client).collect();
         let (positions, said) = ([first; SERVERS], HashMap::new());
-        let slow = usize::from(seed % 2 == 0);
+        let slow = usize::from(seed.is_multiple_of(2));
         Self { world, random, clients, positions, said, slow, ahead: 0, without_offset: 0 }
     }
 
