@@ -37,7 +37,7 @@ pub enum Place {
     Unix(PathBuf),
 }
 
-/// Parse error of [`RedisUrl`]. It does not show the text, which may have a password.
+/// A text is not the address of a Redis. The error does not show the text, which may have a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RedisUrlError {
     /// Another scheme, no host, no path of a socket, or too much of something.

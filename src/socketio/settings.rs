@@ -12,7 +12,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
-    config::{LONGEST_TIMER_MILLIS, NodeName, RedisUrlError, Switch},
+    config::{LONGEST_TIMER_MILLIS, NodeName, NodeNameError, RedisUrlError, Switch},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},
 };
 
@@ -122,6 +122,9 @@ pub enum SettingsError {
     /// The path has a character that no client would send, or a pattern, which the routes of actix-web know.
     #[error("path is {0:?}: letters and digits of ASCII, and -._~!$&'()*+,;=:@/ are needed")]
     Path(String),
+    /// The name of the server has another length, or a character that an address cannot have.
+    #[error("node_name: {0}")]
+    NodeName(#[from] NodeNameError),
     /// The thread for Redis cannot be started.
     #[error("redis: {0}")]
     Adapter(String),

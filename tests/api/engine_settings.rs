@@ -87,6 +87,18 @@ async fn a_program_s_own_ids_are_those_of_its_sessions() {
 }
 
 #[actix_web::test]
+async fn ids_of_sessions_begin_with_the_name_of_the_server_unless_the_program_makes_them() {
+    let named = Server::builder().node_name("web1");
+    let embedded = start(named.clone());
+    let sid = Poller::open(&embedded.server).await.sid;
+    assert!(sid.len() == 20 && sid.starts_with("web1"), "{sid}");
+    let (_, open) = websocket(&embedded.server).await;
+    assert!(open["sid"].as_str().is_some_and(|sid| sid.starts_with("web1")), "{open}");
+    let own = start(named.generate_id(|_| "mine".to_owned()));
+    assert_eq!(Poller::open(&own.server).await.sid, "mine");
+}
+
+#[actix_web::test]
 async fn a_session_whose_id_cannot_be_used_does_not_begin() {
     let builder =
         Server::builder().generate_id(|request| request.query("id").unwrap_or_default().into_owned());

@@ -64,6 +64,8 @@ fn outside_of_its_folder_only_the_public_items_of_socketio_are_named() {
             continue;
         }
         let text = fs::read_to_string(&file).expect("a source");
+        // What this crate's tests use beside the public API is private, too.
+        let text = text.split("pub mod testing {").next().unwrap_or_default();
         // Comments and settings name the word, too.
         let code: String =
             text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");

@@ -23,7 +23,9 @@ export const WAYS = [['polling', 'websocket'], ['websocket'], ['polling']];
 /** Starts the server on a free port. */
 export async function startServer(...flags) {
   const rate = flags.includes('--rate') ? [] : ['--rate', '0'];
-  const args = ['--bind', '127.0.0.1', '--port', '0', '--journal', 'memory', ...rate, ...flags];
+  // With Redis, the rooms are there.
+  const journal = flags.includes('--redis') ? [] : ['--journal', 'memory'];
+  const args = ['--bind', '127.0.0.1', '--port', '0', ...journal, ...rate, ...flags];
   const child = spawn(process.env.ECHOROOM_BINARY, args, {
     cwd: REPO,
     env: ENVIRONMENT,

@@ -49,6 +49,17 @@ pub(super) struct Sending {
     fields: Vec<(&'static str, Bytes)>,
 }
 
+/// By what a server hears itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum HeardBy {
+    /// A subscription.
+    Channel(Channel),
+    /// The stream.
+    Stream,
+    /// Nothing that keeps the order.
+    Nothing,
+}
+
 /// The format, with the names of a server.
 pub(crate) struct Speech {
     settings: AdapterSettings,
@@ -272,17 +283,17 @@ impl Speech {
         Ok(Sending { way, to, body, fields: Vec::new() })
     }
 
-    /// The subscription by which this server hears itself say something; `None` for the stream.
-    pub(super) fn heard_by(&self, namespace: &ByteString, sending: &Sending) -> Option<Channel> {
-        match sending.way {
-            Way::Append => None,
-            Way::PublishSharded => Some(Channel::Shard(sending.to.clone())),
-            Way::Publish => Some(match &*self.names(namespace) {
-                Names::Classic(channels) if channels.room_of(&sending.to).is_some() => {
-                    Channel::Pattern(channels.pattern.clone())
-                }
-                _ => Channel::Plain(sending.to.clone()),
-            }),
+    /// By what this server hears itself say something, in its place of the order.
+    pub(super) fn heard_by(&self, namespace: &ByteString, sending: &Sending) -> HeardBy {
+        match (sending.way, &*self.names(namespace)) {
+            (Way::Append, _) => HeardBy::Stream,
+            // What is published has no place among the entries of the stream.
+            (Way::Publish, Names::Clustered(..)) => HeardBy::Nothing,
+            (Way::PublishSharded, _) => HeardBy::Channel(Channel::Shard(sending.to.clone())),
+            (Way::Publish, Names::Classic(channels)) if channels.room_of(&sending.to).is_some() => {
+                HeardBy::Channel(Channel::Pattern(channels.pattern.clone()))
+            }
+            (Way::Publish, Names::Classic(_)) => HeardBy::Channel(Channel::Plain(sending.to.clone())),
         }
     }
 

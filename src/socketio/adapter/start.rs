@@ -53,6 +53,7 @@ pub(crate) fn start(
         max_foreign_requests: MAX_FOREIGN_REQUESTS,
         max_held: MAX_HELD,
         read_count: settings.read_count,
+        stream_len: settings.stream_len,
         max_missed: recovery.bytes,
         session_time: recovery.window,
     };

@@ -37,6 +37,7 @@ const MAX_CHILDREN: usize = 10_000;
 pub struct Builder {
     pub(super) engine: EngineSettings,
     pub(super) policy: Policy,
+    node_name: Option<String>,
     path: String,
     limits: Limits,
     memory: usize,
@@ -58,7 +59,8 @@ pub struct Recovery {
     /// Lost clients that are waited for, of each namespace. Default: 10,000.
     pub max_sockets: usize,
     /// Whether a recovered client is neither [admitted](super::Namespace::admit) nor seen by
-    /// [middlewares](super::Namespace::middleware) again. Default: true.
+    /// [middlewares](super::Namespace::middleware) again. Where servers keep lost sockets together, a namespace with an
+    /// admission needs [`share_data`](super::Namespace::share_data) for that. Default: true.
     pub skip_middlewares: bool,
 }
 
@@ -80,6 +82,7 @@ impl Default for Builder {
         Self {
             engine,
             policy: Policy::default(),
+            node_name: None,
             path: "/socket.io".to_owned(),
             limits: Limits::default(),
             memory: MEMORY,
@@ -137,6 +140,14 @@ impl Builder {
     /// none.
     pub fn cookie(mut self, cookie: Cookie) -> Self {
         self.engine.cookie = Some(cookie);
+        self
+    }
+
+    /// The name of this server among several: 4 characters of letters and digits of ASCII, `-` and `_`. The ids of its sessions
+    /// begin with it, unless [`generate_id`](Self::generate_id) makes them, so that a proxy can send each request of a client
+    /// that polls to the server that has its session. Default: a random name.
+    pub fn node_name(mut self, name: impl Into<String>) -> Self {
+        self.node_name = Some(name.into());
         self
     }
 
@@ -384,7 +395,11 @@ impl Builder {
         let metrics = self.metrics.clone().unwrap_or_default();
         // A quarter for input that is not dealt with, as the program has it.
         let budget = Budget::with(self.memory, self.memory / 4);
-        Ok(Engine::new(self.engine.clone(), metrics, budget, Arc::default()))
+        let mut engine = self.engine.clone();
+        if let Some(name) = &self.node_name {
+            engine.node = Some(name.parse()?);
+        }
+        Ok(Engine::new(engine, metrics, budget, Arc::default()))
     }
 
     /// Makes the server on an engine that exists.

@@ -71,6 +71,28 @@ test('volatile events and events of one server only do not stand in the way', as
   client.disconnect();
 });
 
+test('a client that has heard nothing yet is recovered by ours, also of an empty stream', { skip: !isOurs }, async (t) => {
+  const empty = await startRedis();
+  const two = await startNodes(empty, 'streams', [OURS, OURS]);
+  t.after(async () => {
+    await Promise.all(two.map((node) => node.stop()));
+    await empty.stop();
+  });
+  for (let round = 0; round < 3; round += 1) {
+    const client = await two[0].enter('silent');
+    const { id } = client;
+    await settled(empty, 'streams', 'silent', [client]);
+    await cutOff(empty, client);
+    const talker = await two[1].enter();
+    await allHear([talker], () => talker.emit('all', 'missed', round), 'missed');
+    await comeBack(client, two[1]);
+    assert.deepEqual([client.recovered, client.id], [true, id]);
+    await until('what it missed', () => client.heard.length === 1);
+    assert.deepEqual(heardBy(client), [['missed', round]]);
+    [client, talker].forEach((one) => one.disconnect());
+  }
+});
+
 for (const to of [0, 2]) {
   test(`a session that is not known to ${KINDS[to]} begins anew`, async () => {
     const client = await nodes[0].enter('lost');

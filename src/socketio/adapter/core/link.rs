@@ -78,25 +78,30 @@ impl Link {
         }
     }
 
-    /// Takes the reply that tells the last entry of the stream: reading begins. Returns where it begins; `None` if the reply is
-    /// not for that.
+    /// Whether a reply tells the last entry of the stream.
+    pub(super) fn has_asked(&self, id: QueryId) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.asks == Some(id))
+    }
+
+    /// Takes the reply that tells the last entry of the stream: reading begins. Returns where it begins; `None` if Redis does not
+    /// let this server read.
     pub(super) fn position(
         &mut self,
-        id: QueryId,
         reply: &Result<Reply, String>,
         out: &mut Vec<Output>,
     ) -> Option<StreamId> {
-        let reading = self.reading.as_mut().filter(|reading| reading.asks == Some(id))?;
+        let reading = self.reading.as_mut()?;
         reading.asks = None;
-        let last = match reply {
-            Ok(Reply::Entries(entries)) => entries.last().and_then(|entry| entry.id.parse().ok()),
-            Ok(_) => None,
+        let last: StreamId = match reply {
+            Ok(Reply::Entries(entries)) => {
+                entries.last().and_then(|entry| entry.id.parse().ok()).unwrap_or_default()
+            }
+            Ok(_) => return None,
             Err(why) => {
-                warn!("the stream {} cannot be read: {why}", reading.stream);
-                None
+                warn!("the stream {} cannot be read, so other servers are not heard: {why}", reading.stream);
+                return None;
             }
         };
-        let last: StreamId = last.unwrap_or_default();
         let after = match reading.handed {
             Some(handed) if handed <= last => handed,
             Some(_) => {

@@ -45,6 +45,8 @@ pub(crate) struct Bounds {
     pub(crate) max_held: usize,
     /// Entries of a stream that are read at once for a client that has come back.
     pub(crate) read_count: usize,
+    /// About the number of entries that a stream is trimmed to.
+    pub(crate) stream_len: usize,
     /// Bytes of events that one client may have missed.
     pub(crate) max_missed: usize,
     /// How long a lost socket is kept.
@@ -116,9 +118,14 @@ impl Core {
         if self.restoring.has_asked(id) {
             return self.restore_on(now, id, reply, out);
         }
-        if let Some(position) = self.link.position(id, &reply, out) {
-            out.push(Output::Here(Here::Position(position)));
-            return self.check_ready(out);
+        if self.link.has_asked(id) {
+            return match self.link.position(&reply, out) {
+                Some(position) => {
+                    out.push(Output::Here(Here::Position(position)));
+                    self.check_ready(out);
+                }
+                None => self.down(out),
+            };
         }
         match reply {
             Ok(Reply::Count(count)) => self.asked.counted(id, count),

@@ -76,9 +76,7 @@ struct Found {
     /// The last entry that was handed over when the search began.
     up_to: StreamId,
     /// The missed events up to there.
-    missed: Vec<(StreamId, Args)>,
-    /// Their length.
-    bytes: usize,
+    missed: Missed,
     to: Restore,
 }
 
@@ -88,7 +86,17 @@ enum Step {
     /// The entry that the client has seen last is looked for: if it is gone, others behind it may be, too.
     Seen(Session),
     /// Entries behind it are read.
-    Missed { session: Session, after: StreamId, missed: Vec<(StreamId, Args)>, bytes: usize },
+    Missed { session: Session, after: StreamId, missed: Missed },
+}
+
+/// The missed events so far.
+#[derive(Default)]
+struct Missed {
+    events: Vec<(StreamId, Args)>,
+    /// Their length.
+    bytes: usize,
+    /// Number of entries that were read.
+    entries: usize,
 }
 
 impl Restoring {
@@ -150,19 +158,6 @@ fn is_missed(session: &Session, id: StreamId, opts: &Opts) -> bool {
 
 fn len_of(args: &Args) -> usize {
     args.json.len() + args.attachments.iter().map(bytes::Bytes::len).sum::<usize>()
-}
-
-/// The step that follows once the session is known.
-fn first_step(session: Session, seen: &mut Option<StreamId>, stream: &ByteString) -> Option<(Step, Query)> {
-    // A client without an offset has seen no event since it connected; only servers of this crate tell when that was.
-    let began = || {
-        let (_, began) = session.since.iter().find(|(room, _)| *room == session.sid)?;
-        began.parse().ok()
-    };
-    *seen = Some(seen.or_else(began)?);
-    let id = ByteString::from(seen.as_ref()?.to_string());
-    let query = Query::Range { stream: stream.clone(), from: id.clone(), to: id, count: 1 };
-    Some((Step::Seen(session), query))
 }
 
 impl Core {
@@ -242,25 +237,22 @@ impl Core {
         let next = match (step, reply) {
             (Step::Session, Ok(Reply::Value(Some(value)))) => {
                 let session = self.speech.read_session(&value);
-                session.and_then(|session| first_step(session, &mut seen, &stream))
+                session.and_then(|session| self.first_step(session, &mut seen, up_to, &stream))
             }
             (Step::Seen(session), Ok(Reply::Entries(entries))) => {
                 let after = entries.first().and_then(|entry| entry.id.parse().ok());
-                after.map(|after| self.page(session, after, Vec::new(), 0, up_to, &stream))
+                after.map(|after| self.page(session, after, Missed::default(), up_to, &stream))
             }
-            (Step::Missed { session, after, missed, bytes }, Ok(Reply::Entries(entries))) => {
-                let is_last = entries.len() < self.bounds.read_count;
-                let read = self.missed(&namespace, &session, entries, (after, missed, bytes));
-                match read {
-                    Some((_, missed, bytes)) if is_last => {
-                        let seen = seen.unwrap_or_default();
-                        let found = Found { namespace, session, seen, up_to, missed, bytes, to };
+            (Step::Missed { session, after, missed }, Ok(Reply::Entries(entries))) => {
+                let is_last = entries.len() <= self.bounds.read_count;
+                let (before, seen_id) = ((after, missed), seen.unwrap_or_default());
+                match self.missed(&namespace, &session, (seen_id, up_to), entries, before) {
+                    Some((_, missed)) if is_last => {
+                        let found = Found { namespace, session, seen: seen_id, up_to, missed, to };
                         self.restoring.ahead.push(found);
                         return self.hand_out(out);
                     }
-                    read => read.map(|(after, missed, bytes)| {
-                        self.page(session, after, missed, bytes, up_to, &stream)
-                    }),
+                    read => read.map(|(after, missed)| self.page(session, after, missed, up_to, &stream)),
                 }
             }
             _ => None,
@@ -276,34 +268,64 @@ impl Core {
         }
     }
 
-    /// The step that reads the next entries.
+    /// The step that follows once the session is known.
+    fn first_step(
+        &self,
+        session: Session,
+        seen: &mut Option<StreamId>,
+        up_to: StreamId,
+        stream: &ByteString,
+    ) -> Option<(Step, Query)> {
+        // A client without an offset has seen no event since it connected; only servers of this crate tell when that was.
+        let began = || {
+            let (_, began) = session.since.iter().find(|(room, _)| *room == session.sid)?;
+            began.parse().ok()
+        };
+        let id = seen.or_else(began)?;
+        *seen = Some(id);
+        if id == StreamId::default() {
+            // The stream was empty.
+            return Some(self.page(session, id, Missed::default(), up_to, stream));
+        }
+        let id = ByteString::from(id.to_string());
+        let query = Query::Range { stream: stream.clone(), from: id.clone(), to: id, count: 1 };
+        Some((Step::Seen(session), query))
+    }
+
+    /// The step that reads the next entries, the one that was read last first.
     fn page(
         &self,
         session: Session,
         after: StreamId,
-        missed: Vec<(StreamId, Args)>,
-        bytes: usize,
+        missed: Missed,
         up_to: StreamId,
         stream: &ByteString,
     ) -> (Step, Query) {
         let query = Query::Range {
             stream: stream.clone(),
-            from: format!("({after}").into(),
+            from: after.to_string().into(),
             to: up_to.to_string().into(),
-            count: self.bounds.read_count,
+            count: self.bounds.read_count + 1,
         };
-        (Step::Missed { session, after, missed, bytes }, query)
+        (Step::Missed { session, after, missed }, query)
     }
 
-    /// Adds the entries that the client has missed. `None` if they are too many bytes.
+    /// Adds the entries that the client has missed. `None` if they are too many bytes, or some may be gone.
     fn missed(
         &self,
         namespace: &ByteString,
         session: &Session,
+        (seen, up_to): (StreamId, StreamId),
         entries: Vec<Entry>,
-        (mut after, mut missed, mut bytes): (StreamId, Vec<(StreamId, Args)>, usize),
-    ) -> Option<(StreamId, Vec<(StreamId, Args)>, usize)> {
+        (mut after, mut missed): (StreamId, Missed),
+    ) -> Option<(StreamId, Missed)> {
+        let mut entries = entries.into_iter();
+        // If the entry that was read last is gone, others behind it may be, too.
+        if after != StreamId::default() && after <= up_to && entries.next()?.id.parse() != Ok(after) {
+            return None;
+        }
         for Entry { id, fields } in entries {
+            missed.entries += 1;
             let Ok(id) = id.parse() else {
                 continue;
             };
@@ -316,11 +338,13 @@ impl Core {
                 && let Message::Broadcast { args, opts } = envelope.message
                 && is_missed(session, id, &opts)
             {
-                bytes += len_of(&args);
-                missed.push((id, args));
+                missed.bytes += len_of(&args);
+                missed.events.push((id, args));
             }
         }
-        (bytes <= self.bounds.max_missed).then_some((after, missed, bytes))
+        // What a client has seen of an empty stream cannot be looked for, but a stream that is as long may have been trimmed.
+        let may_be_trimmed = seen == StreamId::default() && missed.entries >= self.bounds.stream_len;
+        (missed.bytes <= self.bounds.max_missed && !may_be_trimmed).then_some((after, missed))
     }
 
     /// Hands out the found sockets whose clients have seen no more than this server has handed over. It is done in the place
@@ -330,16 +354,17 @@ impl Core {
             return;
         };
         for found in self.restoring.ahead.extract_if(.., |found| found.seen <= last) {
-            let Found { namespace, session, seen, up_to, mut missed, mut bytes, to } = found;
+            let Found { namespace, session, seen, up_to, mut missed, to } = found;
             for Event { id, namespace: its, opts, args } in &self.restoring.since {
                 let is_new = *id > up_to && *id > seen && *its == namespace;
                 if is_new && is_missed(&session, *id, opts) {
-                    bytes += len_of(args);
-                    missed.push((*id, args.clone()));
+                    missed.bytes += len_of(args);
+                    missed.events.push((*id, args.clone()));
                 }
             }
-            let is_little = bytes <= self.bounds.max_missed;
-            out.push(Output::Restore(to, is_little.then_some(Restored { session, missed, last })));
+            let is_little = missed.bytes <= self.bounds.max_missed;
+            let restored = Restored { session, missed: missed.events, last };
+            out.push(Output::Restore(to, is_little.then_some(restored)));
         }
         self.restoring.forget_since();
     }

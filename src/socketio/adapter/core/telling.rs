@@ -8,7 +8,7 @@ use log::error;
 use super::{Core, State, asked};
 use crate::socketio::{
     adapter::{
-        speech::Sending,
+        speech::{HeardBy, Sending},
         traffic::{Heard, Output},
     },
     cluster::{Deliver, Message, Opts, Order},
@@ -147,8 +147,9 @@ impl Core {
             && (self.link.state() == State::Ready || self.held.len() < self.bounds.max_held)
             && self.namespaces.is_served(namespace)
             && match self.speech.heard_by(namespace, sending) {
-                Some(channel) => self.link.will_hear(&channel),
-                None => self.link.is_reading(),
+                HeardBy::Channel(channel) => self.link.will_hear(&channel),
+                HeardBy::Stream => self.link.is_reading(),
+                HeardBy::Nothing => false,
             }
     }
 

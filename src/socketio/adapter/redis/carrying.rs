@@ -46,10 +46,14 @@ const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// Most events that are taken in one turn.
 const MOST_AT_ONCE: usize = 1024;
 
+/// About how long a turn may take, if there is more to do: what has come is read between turns.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
+
 /// Most reasons for which one loss is logged.
 const MOST_REASONS: usize = 16;
 
 /// What the thread is told.
+#[allow(clippy::large_enum_variant, reason = "nearly all are orders")]
 pub(super) enum Job {
     Order(Order),
     AreYouThere(oneshot::Sender<()>),
@@ -130,9 +134,13 @@ impl<D: Decide, L: Local> Thread<D, L> {
         while !self.is_ending && !self.is_dead {
             let event = self.event().await;
             supervisor.wait_while_stalled();
+            let began = Instant::now();
             self.take(event, supervisor);
-            self.take_more(supervisor);
+            self.take_more(began + LONGEST_TURN, supervisor);
             self.carry_out(supervisor);
+            if began.elapsed() >= LONGEST_TURN {
+                tokio::task::yield_now().await;
+            }
         }
         if !self.is_dead {
             self.flush().await;
@@ -153,10 +161,10 @@ impl<D: Decide, L: Local> Thread<D, L> {
     }
 
     /// Takes what else has happened, so that it goes to Redis in one write.
-    fn take_more(&mut self, supervisor: &Supervisor) {
+    fn take_more(&mut self, until: Instant, supervisor: &Supervisor) {
         self.take_jobs(supervisor);
         for _ in 0..MOST_AT_ONCE {
-            if self.is_ending || self.is_dead {
+            if self.is_ending || self.is_dead || Instant::now() >= until {
                 return;
             }
             let wake = self.decide.next_wake();

@@ -37,8 +37,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a connection may be silent. Pings make it speak more often; the reader is answered as often.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// A timer that is so late shows that this process has stood still, and what has come meanwhile may not be read yet.
-const STANDSTILL: Duration = Duration::from_secs(1);
+/// How long a silent connection is waited for before it is given up: this process may have been busy or stopped, and has not
+/// read yet what came. A timer that is as late shows that it is so still.
+const DOUBT: Duration = Duration::from_millis(250);
 
 /// What has come back of something that was sent.
 pub(super) enum Back {
@@ -89,6 +90,8 @@ pub(super) struct Traffic {
     unanswered_bytes: usize,
     /// When the connections were last heard of.
     heard_at: [Instant; LINES],
+    /// Until when a connection that has been silent for too long is waited for.
+    doubt_until: Option<Instant>,
     next_ping: Instant,
     read_count: usize,
     most_bytes: usize,
@@ -115,6 +118,7 @@ impl Traffic {
             unanswered: 0,
             unanswered_bytes: 0,
             heard_at: [now; LINES],
+            doubt_until: None,
             next_ping: now + PING_INTERVAL,
             read_count: options.read_count,
             most_bytes: options.max_unanswered_bytes,
@@ -247,8 +251,9 @@ impl Traffic {
         let reader =
             self.reader.as_ref().map_or(self.next_ping, |_| self.heard_at[Line::Reader as usize] + SILENCE);
         let silent_at = self.heard_at[0].min(self.heard_at[1]) + SILENCE;
+        let look_at = self.doubt_until.unwrap_or(silent_at.min(reader));
         let Self { outlet, sent, next_ping, .. } = self;
-        let time = rt::time::sleep_until(silent_at.min(reader).min(*next_ping).into());
+        let time = rt::time::sleep_until(look_at.min(*next_ping).into());
         let sent = poll_fn(|cx| match sent.poll_next_unpin(cx) {
             Poll::Ready(Some(back)) => Poll::Ready(back),
             // None is under way.
@@ -381,12 +386,18 @@ impl Traffic {
     }
 
     fn look_at_the_clock(&mut self, now: Instant) -> Result<(), String> {
-        if now >= self.next_ping + STANDSTILL {
-            self.heard_at = [now; LINES];
-        }
         let lines = if self.reader.is_some() { LINES } else { LINES - 1 };
-        if self.heard_at[..lines].iter().any(|heard_at| now >= *heard_at + SILENCE) {
-            return Err(format!("Redis has been silent for {} seconds", SILENCE.as_secs()));
+        if self.heard_at[..lines].iter().all(|heard_at| now < *heard_at + SILENCE) {
+            self.doubt_until = None;
+        } else {
+            match self.doubt_until {
+                Some(until) if now < until => {}
+                Some(until) if now < until + DOUBT => {
+                    return Err(format!("Redis has been silent for {} seconds", SILENCE.as_secs()));
+                }
+                // The first look, or one after a standstill.
+                _ => self.doubt_until = Some(now + DOUBT),
+            }
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;

@@ -63,9 +63,12 @@ pub(crate) struct Recover {
     pub revive: Option<Revive>,
 }
 
+/// What [`Revive`] calls.
+type Revives = dyn Fn(&str) -> Option<Info> + Send + Sync;
+
 /// Makes what the server keeps of a socket from the JSON of its data; `None` if the data do not fit.
 #[derive(Clone)]
-pub(crate) struct Revive(pub(crate) Arc<dyn Fn(&str) -> Option<Info> + Send + Sync>);
+pub(crate) struct Revive(pub(crate) Arc<Revives>);
 
 impl fmt::Debug for Revive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,6 +41,7 @@ const BOUNDS: Bounds = Bounds {
     read_count: 3,
     max_missed: 10_000,
     session_time: Duration::from_secs(120),
+    stream_len: 10_000,
 };
 
 /// What a server has done.
