@@ -50,7 +50,8 @@ pub enum KeepSessions {
     /// When it is lost, or its server stops. The sockets of a server that is killed cannot be recovered.
     #[default]
     AtDisconnect,
-    /// Also when it connects, and when its rooms or its data change: one more request to Redis each time.
+    /// Also when it connects and when its rooms change, and twice in the time in which it can be recovered: one more request to
+    /// Redis each time. Data that has changed is stored with the next of these.
     AtEveryChange,
 }
 
