@@ -205,6 +205,13 @@ pub(crate) enum Here {
         /// Whether to end their whole sessions.
         close: bool,
     },
+    /// Ends the socket of a client that has come back to another server, and has the cluster keep it.
+    Release {
+        /// The namespace.
+        namespace: ByteString,
+        /// The client's secret.
+        pid: ByteString,
+    },
     /// Looks up sockets. Answered by [`FromHere::Sockets`].
     Look {
         /// For the answer.

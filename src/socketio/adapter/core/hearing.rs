@@ -129,6 +129,10 @@ impl Core {
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
             }
+            Message::Claim { pid } if self.speech.session_key(&pid).is_some() => {
+                out.push(Output::Here(Here::Release { namespace, pid }));
+            }
+            Message::Claim { .. } => self.figures.count_junk(),
             Message::Ask { .. }
             | Message::ListSids { .. }
             | Message::ListRooms { .. }

@@ -31,6 +31,8 @@ mod namespaces;
 mod queue;
 mod restoring;
 mod telling;
+#[cfg(test)]
+mod tests;
 
 /// The bounds of an adapter.
 #[derive(Clone, Copy, Debug)]
