@@ -76,6 +76,8 @@ pub(crate) struct AdapterSettings {
     pub(crate) session_prefix: ByteString,
     /// When lost sockets are stored.
     pub(crate) keep_sessions: KeepSessions,
+    /// Requests of other servers that are answered at a time.
+    pub(crate) max_requests: usize,
     /// Whether other servers are shown the headers of the requests of sockets.
     pub(crate) shows_headers: bool,
 }

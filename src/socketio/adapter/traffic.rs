@@ -147,6 +147,19 @@ pub(crate) enum Output {
     End,
 }
 
+impl Output {
+    /// About how many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        let bytes = match self {
+            Self::Publish { channel, body, .. } => channel.len() + body.len(),
+            Self::Append { fields, .. } => fields.iter().map(|(_, value)| value.len()).sum(),
+            Self::Store { key, value, .. } => key.len() + value.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + bytes
+    }
+}
+
 /// Names what was asked of this server, for its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HereId(pub(crate) u64);

@@ -37,7 +37,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 const BOUNDS: Bounds = Bounds {
     requests_timeout: TIMEOUT,
     max_foreign_requests: 3,
-    max_held: 4,
+    max_held_bytes: 1_000,
     read_count: 3,
     max_missed: 10_000,
     session_time: Duration::from_secs(120),
@@ -109,6 +109,7 @@ fn settings(format: RedisFormat) -> AdapterSettings {
         read_count: 100,
         session_prefix: "sio:session:".into(),
         keep_sessions: KeepSessions::AtDisconnect,
+        max_requests: 3,
         shows_headers: false,
     }
 }
