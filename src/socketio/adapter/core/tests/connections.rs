@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::world::{BOUNDS, Done, FORMATS, Way, World, event, to};
+use super::world::{Done, FORMATS, Way, World, event, to};
 use crate::socketio::{
     adapter::{
         settings::RedisFormat,
@@ -91,7 +91,7 @@ fn said(world: &World) -> Vec<&Output> {
 #[test]
 fn no_more_is_held_than_the_bound_and_the_rest_is_done_here_and_counted() {
     for format in FORMATS {
-        let mut world = World::without_connections(format, 2, BOUNDS);
+        let mut world = World::without_connections(format, 2);
         for number in 1..=6 {
             world.say(0, event(number, Opts::default()), number);
         }
@@ -110,7 +110,7 @@ fn no_more_is_held_than_the_bound_and_the_rest_is_done_here_and_counted() {
 #[test]
 fn what_is_held_is_done_and_counted_if_there_is_no_connection() {
     for format in FORMATS {
-        let mut world = World::without_connections(format, 1, BOUNDS);
+        let mut world = World::without_connections(format, 1);
         world.say(0, event(1, Opts::default()), 1);
         world.do_in_turn(0, 2);
         assert!(own(&mut world, 0).is_empty());
@@ -183,7 +183,7 @@ fn after_a_panic_a_server_goes_on() {
 #[test]
 fn all_that_was_ordered_is_on_its_way_before_the_end() {
     for format in FORMATS {
-        let mut world = World::without_connections(format, 1, BOUNDS);
+        let mut world = World::without_connections(format, 1);
         world.say(0, event(1, Opts::default()), 1);
         let (done, mut ended) = oneshot::channel();
         world.order(0, Order::Stop { done });

@@ -7,5 +7,6 @@ mod order;
 mod redis;
 mod restoring;
 mod rooms;
+mod samples;
 mod wandering;
 mod world;

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::world::{Done, Way, World, args, event, number_of, to};
 use crate::{
     protocol::socketio::{Args, Offset},
     socketio::{
-        adapter::{settings::RedisFormat, traffic::Decide as _},
+        adapter::{
+            settings::RedisFormat,
+            traffic::{Channel, Decide as _, Here, Input},
+        },
         cluster::{Message, Opts, Order, Session},
     },
 };
@@ -142,6 +146,68 @@ fn a_session_that_is_stored_late_is_found_by_the_next_tries() {
         world.settle();
         assert_eq!(restored(&mut world, 1), Some(is_found.then_some(vec![2, 3])), "{tries}");
     }
+}
+
+/// The secrets of the sockets that a server was told to release.
+fn released(world: &mut World, server: usize) -> Vec<ByteString> {
+    let released = world.done(server).into_iter().filter_map(|done| match done {
+        Done::Here(Here::Release { namespace, pid }) => {
+            assert_eq!(namespace, "/");
+            Some(pid)
+        }
+        _ => None,
+    });
+    released.collect()
+}
+
+#[test]
+fn a_session_that_is_not_kept_yet_is_claimed_once_and_found_when_it_is() {
+    let mut world = with_session();
+    // The first one takes it away.
+    assert!(missed(&mut world, 1, seen("1000-1")).is_some());
+    assert!(released(&mut world, 0).is_empty(), "it was there");
+    world.restore(1, 1, "pid", seen("1000-1"));
+    world.settle();
+    for _ in 0..3 {
+        world.pass(Duration::from_millis(50));
+        world.settle();
+    }
+    assert_eq!(released(&mut world, 0), ["pid"]);
+    assert!(world.done(1).is_empty(), "a server does not heed its own claim");
+    keep(&mut world, 0, "1000-0", "1000-0");
+    world.settle();
+    world.pass(Duration::from_millis(50));
+    world.settle();
+    assert_eq!(restored(&mut world, 1), Some(Some(vec![2, 3])));
+}
+
+#[test]
+fn where_a_socket_is_kept_while_it_lives_it_is_always_claimed_and_once() {
+    for is_kept in [true, false] {
+        let mut world = World::keeping_changes(2);
+        world.say(0, event(1, to("a")), 1);
+        if is_kept {
+            keep(&mut world, 0, "1000-0", "1000-0");
+        }
+        world.settle();
+        world.restore(1, 1, "pid", seen("1000-0"));
+        world.settle();
+        for _ in 0..5 {
+            world.pass(Duration::from_millis(50));
+            world.settle();
+        }
+        assert_eq!(released(&mut world, 0), ["pid"]);
+        assert_eq!(restored(&mut world, 1), Some(is_kept.then(Vec::new)));
+    }
+}
+
+#[test]
+fn a_claim_is_junk_where_no_sessions_are_kept() {
+    let mut world = World::new(RedisFormat::Sharded, 1);
+    let body = Bytes::from_static(b"{\"type\":100,\"data\":{\"pid\":\"p\"},\"uid\":\"x\",\"nsp\":\"/\"}");
+    let channel = ByteString::from("socket.io#/#");
+    world.give(0, Input::Published { by: Channel::Shard(channel.clone()), channel, body });
+    assert!(world.done(0).is_empty() && world.servers[0].junk() == 1);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use bytestring::ByteString;
 use tokio::sync::oneshot::Receiver;
 
 use super::redis::Redis;
+pub(super) use super::samples::{Random, args, event, number_of, to};
 use crate::{
     protocol::socketio::{Args, Offset},
     socketio::{
@@ -23,7 +24,7 @@ use crate::{
             traffic::{Decide as _, FromHere, Here, Input, Output},
         },
         cluster::{
-            Deliver, FoundElsewhere, Message, Opts, Order, Restore, Restored, SocketShown, StreamId, Target,
+            Deliver, FoundElsewhere, Message, Order, Restore, Restored, SocketShown, StreamId, Target,
         },
     },
 };
@@ -33,7 +34,7 @@ pub(super) const FORMATS: [RedisFormat; 3] =
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) const BOUNDS: Bounds = Bounds {
+const BOUNDS: Bounds = Bounds {
     requests_timeout: TIMEOUT,
     max_foreign_requests: 3,
     max_held: 4,
@@ -96,24 +97,28 @@ pub(super) struct World {
     pub(super) servers: Vec<Server>,
 }
 
+/// The settings of a server.
+fn settings(format: RedisFormat) -> AdapterSettings {
+    AdapterSettings {
+        format,
+        key: "socket.io".into(),
+        requests_timeout: TIMEOUT,
+        has_specific_response_channel: false,
+        subscription_mode: SubscriptionMode::Dynamic,
+        stream_len: 10_000,
+        read_count: 100,
+        session_prefix: "sio:session:".into(),
+        keep_sessions: KeepSessions::AtDisconnect,
+        shows_headers: false,
+    }
+}
+
 impl Server {
-    fn new(format: RedisFormat, number: usize, bounds: Bounds) -> Self {
-        let settings = AdapterSettings {
-            format,
-            key: "socket.io".into(),
-            requests_timeout: TIMEOUT,
-            has_specific_response_channel: false,
-            subscription_mode: SubscriptionMode::Dynamic,
-            stream_len: 10_000,
-            read_count: 100,
-            session_prefix: "sio:session:".into(),
-            keep_sessions: KeepSessions::AtDisconnect,
-            shows_headers: false,
-        };
+    fn new(settings: AdapterSettings, number: usize) -> Self {
         let figures = Arc::new(Figures::default());
         let uid = ByteString::from(format!("uid{number:03}"));
         Self {
-            core: Core::new(Speech::with_uid(settings, uid), bounds, Arc::clone(&figures)),
+            core: Core::new(Speech::with_uid(settings, uid), BOUNDS, Arc::clone(&figures)),
             figures,
             commands: VecDeque::new(),
             subscriptions: VecDeque::new(),
@@ -157,20 +162,40 @@ impl Server {
 impl World {
     /// Servers that serve `/`, and have connections; all subscriptions are confirmed.
     pub(super) fn new(format: RedisFormat, servers: usize) -> Self {
-        let mut world = Self::without_connections(format, servers, BOUNDS);
-        (0..servers).for_each(|server| world.up(server));
-        world.settle();
-        (0..servers).for_each(|server| drop(world.done(server)));
+        let mut world = Self::without_connections(format, servers);
+        world.all_up();
         world
     }
 
-    pub(super) fn without_connections(format: RedisFormat, servers: usize, bounds: Bounds) -> Self {
+    /// Servers that keep each change of a socket.
+    pub(super) fn keeping_changes(servers: usize) -> Self {
+        let mut world = Self::without_connections(RedisFormat::Streams, 0);
+        let settings =
+            AdapterSettings { keep_sessions: KeepSessions::AtEveryChange, ..settings(RedisFormat::Streams) };
+        world.redis = Redis::new(servers);
+        world.servers = (0..servers).map(|number| Server::new(settings.clone(), number)).collect();
+        world.all_serve();
+        world.all_up();
+        world
+    }
+
+    fn all_serve(&mut self) {
+        (0..self.servers.len()).for_each(|server| self.order(server, Order::Serve { namespace: "/".into() }));
+    }
+
+    fn all_up(&mut self) {
+        (0..self.servers.len()).for_each(|server| self.up(server));
+        self.settle();
+        (0..self.servers.len()).for_each(|server| drop(self.done(server)));
+    }
+
+    pub(super) fn without_connections(format: RedisFormat, servers: usize) -> Self {
         let mut world = Self {
             now: Instant::now(),
             redis: Redis::new(servers),
-            servers: (0..servers).map(|number| Server::new(format, number, bounds)).collect(),
+            servers: (0..servers).map(|number| Server::new(settings(format), number)).collect(),
         };
-        (0..servers).for_each(|server| world.order(server, Order::Serve { namespace: "/".into() }));
+        world.all_serve();
         world
     }
 
@@ -369,51 +394,5 @@ fn answer(server: usize, done: Done) -> Option<FromHere> {
             Some(FromHere::ServerAnswer(to, Args { json, attachments: Vec::new() }))
         }
         _ => None,
-    }
-}
-
-/// Selects sockets in a room.
-pub(super) fn to(room: &str) -> Opts {
-    let target = Target { to: vec![room.into()], except: Vec::new() };
-    Opts { target, ..Opts::default() }
-}
-
-/// An event with a number.
-pub(super) fn event(number: u64, opts: Opts) -> Message {
-    Message::Broadcast { args: args(number), opts }
-}
-
-pub(super) fn args(number: u64) -> Args {
-    Args { json: format!("[\"event\",{number}]").into(), attachments: Vec::new() }
-}
-
-/// The number of an event.
-pub(super) fn number_of(args: &Args) -> u64 {
-    let number = args.json.strip_prefix("[\"event\",").and_then(|rest| rest.strip_suffix(']'));
-    number.and_then(|number| number.parse().ok()).expect("an event with a number")
-}
-
-/// A number by a seed (xorshift).
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-
-    /// Below a bound.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 33) % bound as u64).expect("it is below the bound")
-    }
-
-    pub(super) fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-
-    pub(super) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
     }
 }
