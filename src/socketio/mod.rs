@@ -102,7 +102,7 @@
 //! [`Namespace::share_data`] shows the data of sockets to other servers; [`Namespace::server_side_emit`] tells their listeners
 //! of an event; [`Namespace::in_one_order`] has all hear one order. A server alone does all of it by itself.
 //!
-//! With the feature `redis`, [`Builder::redis`] makes a server one of a cluster. It speaks the formats of the official adapters
+//! With the feature `redis`, `Builder::redis` makes a server one of a cluster. It speaks the formats of the official adapters
 //! for Redis, so servers of Node may be in the cluster: `docs/beside-node.md` describes how an application moves over.
 //!
 //! # What it does not do

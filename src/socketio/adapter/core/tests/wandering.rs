@@ -102,7 +102,7 @@ impl Play {
     fn new(seed: u64) -> Self {
         let mut world = World::new(RedisFormat::Streams, SERVERS + 1);
         // Some streams are empty when the clients come.
-        let is_empty = seed % 3 == 0;
+        let is_empty = seed.is_multiple_of(3);
         if !is_empty {
             world.tell(0, event(0, Opts::default()));
             world.settle();
@@ -126,7 +126,7 @@ impl Play {
         };
         let clients = (0..3).map(client).collect();
         let (positions, said) = ([first; SERVERS], HashMap::new());
-        let slow = usize::from(seed % 2 == 0);
+        let slow = usize::from(seed.is_multiple_of(2));
         Self { world, random, clients, positions, said, slow, ahead: 0, without_offset: 0, released: 0 }
     }
 
