@@ -31,6 +31,9 @@ const TRIES: u32 = 5;
 /// The time between.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
+/// Bytes of the secret of a client, which sends what it likes. Servers give out 20.
+const MAX_PID: usize = 64;
+
 /// The searches under way.
 #[derive(Default)]
 pub(super) struct Restoring {
@@ -176,7 +179,8 @@ impl Core {
             Offset::Other => Err(()),
         };
         let up_to = self.link.read_up_to().filter(|_| self.link.state() == State::Ready);
-        let (Ok(seen), Some((_, up_to)), Some(key)) = (seen, up_to, self.speech.session_key(pid)) else {
+        let key = self.speech.session_key(pid).filter(|_| pid.len() <= MAX_PID);
+        let (Ok(seen), Some((_, up_to)), Some(key)) = (seen, up_to, key) else {
             return out.push(Output::Restore(to, None));
         };
         if self.speech.keeps_changes() {

@@ -122,7 +122,7 @@ impl Redis {
                         Some(after) => id_of(entry) > id(after),
                         None => id_of(entry) >= id(from),
                     };
-                    start && id_of(entry) <= id(to)
+                    start && id_of(entry) <= id(to) && entry.id != "0-0"
                 };
                 Reply::Entries(self.stream.iter().filter(is_in).take(*count).cloned().collect())
             }

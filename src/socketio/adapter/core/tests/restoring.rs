@@ -129,6 +129,26 @@ fn more_missed_bytes_than_the_bound_recover_nothing() {
 }
 
 #[test]
+fn entries_that_are_trimmed_between_two_pages_are_not_passed_over() {
+    for (left, is_recovered) in [(8, true), (2, false)] {
+        let mut world = with_session();
+        for number in 4..12 {
+            world.tell(0, event(number, to("a")));
+        }
+        world.settle();
+        world.restore(1, 1, "pid", seen("1000-1"));
+        // The session, the entry that was seen last, and the first page.
+        for _ in 0..3 {
+            world.step(1, Way::Command);
+            world.step(1, Way::Reply);
+        }
+        world.redis.trim(left);
+        world.settle();
+        assert_eq!(restored(&mut world, 1), Some(is_recovered.then(|| (2..12).collect())), "{left}");
+    }
+}
+
+#[test]
 fn a_session_that_is_stored_late_is_found_by_the_next_tries() {
     let mut world = with_session();
     // The first one takes it away.
@@ -226,6 +246,16 @@ fn a_search_ends_without_success_when_the_connection_is_lost() {
     world.restore(1, 3, "pid", seen("1000-1"));
     assert!(matches!(*world.done(1), [Done::Restored(3, None)]), "there is no connection");
     assert!(world.servers[1].core.next_wake().is_none(), "nothing is waited for");
+}
+
+#[test]
+fn a_secret_that_no_server_has_given_out_is_not_looked_for() {
+    let mut world = with_session();
+    world.restore(1, 1, &"p".repeat(65), seen("1000-1"));
+    assert!(matches!(*world.done(1), [Done::Restored(1, None)]));
+    assert!(world.servers[1].commands.is_empty());
+    world.restore(1, 2, &"p".repeat(64), seen("1000-1"));
+    assert_eq!(world.servers[1].commands.len(), 1);
 }
 
 #[test]
