@@ -81,6 +81,21 @@ export async function stop(child) {
   await gone;
 }
 
+const kept = new Set();
+let isWatching = false;
+
+/** Has a child end with this process, however that ends. */
+export function endsWithUs(child) {
+  if (!isWatching) {
+    isWatching = true;
+    process.on('exit', () => kept.forEach((one) => one.kill('SIGKILL')));
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  }
+  kept.add(child);
+  child.once('exit', () => kept.delete(child));
+  return child;
+}
+
 /** A client of its own connection. */
 export function connect(url, options) {
   return io(url, { forceNew: true, reconnectionDelay: 50, ...options });

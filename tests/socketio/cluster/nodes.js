@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ENVIRONMENT, connect, freePort, next, stop, until } from '../harness.js';
+import { ENVIRONMENT, connect, endsWithUs, freePort, next, stop, until } from '../harness.js';
 import { untilServers } from './redis.js';
 
 const SERVER = fileURLToPath(new URL('server.js', import.meta.url));
@@ -27,6 +27,7 @@ export async function startNode(redis, format, kind, options = {}) {
     : spawn(process.execPath, [SERVER, String(port), redis.url, format, kind, JSON.stringify(options)], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
+  endsWithUs(child);
   child.stderr.on('data', (text) => log.push(String(text)));
   const url = `http://127.0.0.1:${port}`;
   await until(`the server ${kind}`, async () => {

@@ -6,7 +6,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
-import { freePort, until } from '../harness.js';
+import { endsWithUs, freePort, until } from '../harness.js';
 
 /** Starts a redis-server that keeps nothing on disk. */
 export async function startRedis() {
@@ -26,7 +26,7 @@ export async function startRedis() {
     client: () => client,
     async start() {
       const flags = ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder];
-      child = spawn('redis-server', flags.map(String), { stdio: 'ignore' });
+      child = endsWithUs(spawn('redis-server', flags.map(String), { stdio: 'ignore' }));
       child.on('error', (error) => { throw new Error(`redis-server (Debian package redis-server): ${error}`); });
       client = await connectTo(url);
     },
