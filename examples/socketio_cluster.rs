@@ -159,11 +159,15 @@ fn emitting(namespace: Namespace<Data>, io: &Namespace) {
     let [to, all, moving, kick] = [(); 4].map(|()| io.clone());
     namespace
         .on("to", async move |_: Socket<Data>, event: Event| match event.decode() {
-            Ok(Room(room)) => to.to(room).emit_args(event.args().without_name().without_name()),
+            Ok(Room(room)) => {
+                to.to(room).emit_args(event.args().without_name().without_name());
+                event.ack().send(&());
+            }
             Err(problem) => warn!("an event has no room: {problem}"),
         })
         .on("all", async move |_: Socket<Data>, event: Event| {
             all.emit_args(event.args().without_name());
+            event.ack().send(&());
         })
         .on("move", async move |_: Socket<Data>, (Room(from), Room(to)): (Room, Room), ack: Ack| {
             moving.within(from).sockets_join(to);

@@ -1,7 +1,6 @@
 //! The thread, which carries out what the core decides.
 
 use std::{
-    collections::BTreeSet,
     pin::Pin,
     sync::{
         Arc,
@@ -17,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     home::{Connected, Home, NotConnected, connect},
+    news::News,
     requests::{Batch, FeedBatch},
     traffic::{Event as TrafficEvent, Traffic},
 };
@@ -48,9 +48,6 @@ const MOST_AT_ONCE: usize = 1024;
 
 /// About how long a turn may take, if there is more to do: what has come is read between turns.
 const LONGEST_TURN: Duration = Duration::from_millis(50);
-
-/// Most reasons for which one loss is logged.
-const MOST_REASONS: usize = 16;
 
 /// What the thread is told.
 #[allow(clippy::large_enum_variant, reason = "nearly all are orders")]
@@ -91,8 +88,7 @@ pub(super) struct Thread<D, L> {
     figures: Arc<Figures>,
     /// Whether the core knows that there are no connections.
     is_told_down: bool,
-    /// Why there are none, as the log was told.
-    reasons: BTreeSet<String>,
+    news: News,
     out: Vec<Output>,
     is_ending: bool,
     /// The part is dead.
@@ -123,7 +119,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
             link,
             figures,
             is_told_down: false,
-            reasons: BTreeSet::new(),
+            news: News::default(),
             out: Vec::new(),
             is_ending: false,
             is_dead: false,
@@ -221,29 +217,41 @@ impl<D: Decide, L: Local> Thread<D, L> {
         }
         if let Err(why) = taken {
             self.lose(why, supervisor);
+        } else if self.news.stayed(Instant::now()) {
+            self.log_link();
         }
     }
 
     fn connected(&mut self, connected: Connected, supervisor: &Supervisor) {
-        let options = self.home.options();
-        info!(
-            "Socket.IO is shared by way of the Redis at {}: format {}, key {}",
-            connected.url, options.format, options.home_key
-        );
+        let now = Instant::now();
         self.home.found(&connected.ranges);
         let options = self.home.options();
-        let traffic = Traffic::new(connected, options, Arc::clone(&self.figures), Instant::now());
+        let traffic = Traffic::new(connected, options, Arc::clone(&self.figures), now);
         self.link = Link::Open(Box::new(traffic));
-        self.reasons.clear();
+        if self.news.opened(now) {
+            self.log_link();
+        }
         self.is_told_down = false;
         self.figures.is_up.store(true, Ordering::Relaxed);
         self.handle(Input::Up, supervisor);
     }
 
+    /// Logs that there are connections.
+    fn log_link(&mut self) {
+        let Link::Open(traffic) = &self.link else { return };
+        let options = self.home.options();
+        info!(
+            "Socket.IO is shared by way of the Redis at {}: format {}, key {}",
+            traffic.url(),
+            options.format,
+            options.home_key
+        );
+    }
+
     /// Gives the connections up, and makes new ones.
     fn lose(&mut self, why: String, supervisor: &Supervisor) {
         self.disconnect();
-        if self.reasons.len() < MOST_REASONS && self.reasons.insert(why.clone()) {
+        if self.news.lost(Instant::now(), &why) {
             warn!("Socket.IO is not shared: {why}");
         }
         if !std::mem::replace(&mut self.is_told_down, true) {
