@@ -17,7 +17,7 @@
 //! | `kick` (room) | disconnects the sockets in a room |
 //!
 //! All of them reach the sockets of all servers. The event `hello` of another server is answered with `rust` and its first
-//! argument. With `streams`, clients that were lost are recovered at any server.
+//! argument. With `streams`, clients that were lost are recovered at any server. With `none` for the URL the server is alone.
 
 use std::{
     env,
@@ -79,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let mut arguments = env::args().skip(1);
     let (Some(port), Some(redis)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: socketio_cluster PORT REDIS_URL [classic|sharded|streams]".into());
+        return Err("usage: socketio_cluster PORT REDIS_URL|none [classic|sharded|streams]".into());
     };
     let format = match arguments.next().as_deref() {
         None | Some("classic") => RedisFormat::Classic,
@@ -87,7 +87,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some("streams") => RedisFormat::Streams,
         Some(other) => return Err(format!("{other} is not a format").into()),
     };
-    let mut settings = Server::builder().redis(Redis::new(redis).format(format));
+    let mut settings = Server::builder();
+    if redis != "none" {
+        settings = settings.redis(Redis::new(redis).format(format));
+    }
     // Recovery adds an argument to each event, the offset, which clients of Node servers get in this format only.
     if format == RedisFormat::Streams {
         settings = settings.connection_state_recovery(Recovery::default());

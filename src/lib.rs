@@ -11,7 +11,9 @@
 //! ```
 //!
 //! Its page begins with two short programs; `examples/` has whole ones. `docs/embedding.md` describes how it runs beside other
-//! routes and on many workers, and `docs/from-node.md` names for each method of Node's `socket.io` what it is here.
+//! routes and on many workers, and `docs/from-node.md` names for each method of Node's `socket.io` what it is here. With the
+//! feature `redis`, several servers share their namespaces, and Node servers with the official adapters may be among them:
+//! `docs/beside-node.md`.
 //!
 //! # As a program
 //!

@@ -39,7 +39,6 @@ cargo clippy --lib --no-default-features --features redis --locked -- -D warning
 cargo clippy --locked -- -D warnings
 cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --lib --no-deps --no-default-features --features socketio --locked
-RUSTDOCFLAGS='-D warnings' cargo doc --lib --no-deps --no-default-features --features redis --locked
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 # The simulation (docs/simulation.md) runs a few seeds, and then looks for planted bugs.
 TEST_BROWSER=1 TEST_SOCKETIO=1 TEST_PROXIES=1 TEST_REDIS=1 TEST_PLANTED=1 cargo test --locked

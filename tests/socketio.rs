@@ -21,6 +21,6 @@ fn main() -> ExitCode {
     let variables: &[(&str, &Path)] = &[("ECHOROOM_EXAMPLES", &examples)];
     let passed = node::install(&folder)
         && node::test(&folder, 1, variables)
-        && node::test(&folder.join("cluster"), 1, variables);
+        && node::test(&folder.join("cluster"), 2, variables);
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -3,7 +3,7 @@
 //! `cargo bench --bench load` runs all jobs; `cargo bench --bench load -- socketio` runs those with that word
 //! in their names. `BENCH_SECONDS` is the length of a turn (default 2), `BENCH_SERVERS=echoroom,uWebSockets`
 //! selects servers, `BENCH_ECHOROOM` is the path of another build of Echoroom to measure, and `BENCH_FIXTURE`
-//! that of another build of its example `socketio_conformance`.
+//! that of another build of its example `socketio_conformance`, `BENCH_CLUSTER` that of `socketio_cluster`.
 //!
 //! The main figure is the server's CPU time per operation. The server has one core and the load another. The
 //! load implements the wire protocols without a client library.
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Runs turns of the given length and prints their table.
 type Job = fn(Duration, &mut dyn Write) -> Result<(), Box<dyn Error>>;
 
-const JOBS: [(&str, Job); 14] = [
+const JOBS: [(&str, Job); 16] = [
     ("echo", echo::job),
     ("room-busy", room::busy::job),
     ("room-steady", room::steady::job),
@@ -51,6 +51,8 @@ const JOBS: [(&str, Job); 14] = [
     ("socketio-idle", socketio::idle::job),
     ("socketio-echo", socketio::echo::job),
     ("socketio-broadcast", socketio::broadcast::job),
+    ("socketio-redis-room", socketio::redis::room::job),
+    ("socketio-redis-one", socketio::redis::one::job),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

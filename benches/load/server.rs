@@ -76,12 +76,35 @@ impl Server {
     pub fn fixture() -> Result<Self, Box<dyn Error>> {
         let program = match std::env::var_os("BENCH_FIXTURE") {
             Some(other_build) => other_build.into(),
-            None => built_fixture()?,
+            None => built_example("socketio_conformance")?,
         };
         let port = free_port()?;
         let mut command = on_core_0(program);
         command.args([&port.to_string(), "20000", "25000"]).env("RUST_LOG", "actix_server=info");
         Self::start(command, port, tempfile::tempdir()?)
+    }
+
+    /// `examples/socketio_cluster.rs` on the Redis at `redis`, which is a URL, or `none`.
+    pub fn cluster(redis: &str, format: &str) -> Result<Self, Box<dyn Error>> {
+        let program = match std::env::var_os("BENCH_CLUSTER") {
+            Some(other_build) => other_build.into(),
+            None => built_example("socketio_cluster")?,
+        };
+        let port = free_port()?;
+        let mut command = on_core_0(program);
+        command.args([&port.to_string(), redis, format]).env("RUST_LOG", "actix_server=info");
+        Self::start(command, port, tempfile::tempdir()?)
+    }
+
+    /// A Redis that keeps nothing on the disk.
+    pub fn redis_in_memory() -> Result<Self, Box<dyn Error>> {
+        let (port, data) = (free_port()?, data_folder()?);
+        let mut command = on_core_0("redis-server");
+        command
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &port.to_string(), "--dir"])
+            .arg(data.path());
+        Self::start_until("Ready to accept connections", command, port, data)
     }
 
     /// A Redis that appends all that it takes to a file, and flushes that as often as `appendfsync` says.
@@ -233,12 +256,13 @@ pub fn first_answer(port: u16) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn built_fixture() -> Result<PathBuf, Box<dyn Error>> {
+/// The program of an example, which Cargo builds if needed.
+fn built_example(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let profile = Path::new(env!("CARGO_BIN_EXE_echoroom")).parent().ok_or("a folder of programs")?;
     let target = profile.parent().ok_or("a target folder")?;
     run(Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--example", "socketio_conformance", "--target-dir"])
+        .args(["build", "--quiet", "--release", "--example", name, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR")))?;
-    Ok(profile.join("examples/socketio_conformance"))
+    Ok(profile.join("examples").join(name))
 }

@@ -83,7 +83,12 @@ fn with_redis(builder: Builder, nodes: &Nodes) -> Builder {
         SocketIoAdapter::Sharded => RedisFormat::Sharded,
         SocketIoAdapter::Streams => RedisFormat::Streams,
     };
-    builder.redis(Redis::at(url).format(format).key(nodes.socketio_key().as_str()))
+    let redis = Redis::at(url)
+        .format(format)
+        .key(nodes.socketio_key().as_str())
+        .max_unanswered_bytes(nodes.socketio_redis_bytes().get())
+        .max_requests(nodes.socketio_redis_requests());
+    builder.redis(redis)
 }
 
 #[cfg(test)]

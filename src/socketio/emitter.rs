@@ -94,7 +94,7 @@ impl Emitter {
         Self { guarantee: Guarantee::Volatile, ..self }
     }
 
-    /// Does not repeat the event for recovered clients that missed it.
+    /// Does not repeat the event for recovered clients that missed it. Where servers keep events together, this has no effect.
     pub fn unrecorded(self) -> Self {
         self.guarantee(Guarantee::Once)
     }

@@ -102,11 +102,15 @@
 //! [`Namespace::share_data`] shows the data of sockets to other servers; [`Namespace::server_side_emit`] tells their listeners
 //! of an event; [`Namespace::in_one_order`] has all hear one order. A server alone does all of it by itself.
 //!
+//! With the feature `redis`, `Builder::redis` makes a server one of a cluster. It speaks the formats of the official adapters
+//! for Redis, so servers of Node may be in the cluster: `docs/beside-node.md` describes how an application moves over.
+//!
 //! # What it does not do
 //!
-//! Clients of Socket.IO 2 (`EIO=3`) are refused. There is no parser but the default one, and no WebTransport.
+//! Clients of Socket.IO 2 (`EIO=3`) are refused. There is no parser but the default one, no WebTransport, and no adapter for
+//! anything but Redis.
 //!
-//! Programs to start from are in `examples/`: `embed`, `chat`, `whiteboard` and `admission`.
+//! Programs to start from are in `examples/`: `embed`, `chat`, `whiteboard`, `admission` and `socketio_cluster`.
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::config::{RedisUrl, RedisUrlError};
 
+/// Requests of other servers that are answered at a time, without a setting.
+const MAX_REQUESTS: usize = 10_000;
+
 /// Bytes that may be on their way to Redis, without a setting.
 const MAX_UNANSWERED_BYTES: usize = 64 << 20;
 
@@ -47,6 +50,7 @@ pub struct Redis {
     session_prefix: ByteString,
     keep_sessions: KeepSessions,
     shows_headers: bool,
+    max_requests: usize,
     max_unanswered_bytes: usize,
 }
 
@@ -68,6 +72,7 @@ impl Redis {
             session_prefix: ByteString::from_static("sio:session:"),
             keep_sessions: KeepSessions::default(),
             shows_headers: false,
+            max_requests: MAX_REQUESTS,
             max_unanswered_bytes: MAX_UNANSWERED_BYTES,
         }
     }
@@ -144,8 +149,16 @@ impl Redis {
         self
     }
 
+    /// Requests of other servers, such as look-ups, that this one answers at a time. It does not answer one more. Default:
+    /// 10,000.
+    pub fn max_requests(mut self, max: usize) -> Self {
+        self.max_requests = max;
+        self
+    }
+
     /// Bytes of requests that Redis has not answered yet, and bytes of messages from Redis that this server has not handled
-    /// yet. With more of either, the connections are given up and made anew. Default: 64 MiB.
+    /// yet. With more of either, the connections are given up and made anew. So much also waits until Redis is reached
+    /// for the first time, or again; what is more reaches this server's sockets only. Default: 64 MiB.
     pub fn max_unanswered_bytes(mut self, bytes: usize) -> Self {
         self.max_unanswered_bytes = bytes;
         self
@@ -162,6 +175,7 @@ impl Redis {
         time("redis.requests_timeout", self.requests_timeout)?;
         number("redis.stream_len", self.stream_len, 1..=MOST_ENTRIES)?;
         number("redis.read_count", self.read_count, 1..=MOST_READ)?;
+        number("redis.max_requests", self.max_requests, 1..=MOST_ENTRIES)?;
         number("redis.max_unanswered_bytes", self.max_unanswered_bytes, 1..=MOST_UNANSWERED_BYTES)?;
         let options = RedisOptions {
             url,
@@ -181,6 +195,7 @@ impl Redis {
             session_prefix: self.session_prefix.clone(),
             keep_sessions: self.keep_sessions,
             shows_headers: self.shows_headers,
+            max_requests: self.max_requests,
         };
         Ok((settings, options))
     }
@@ -221,6 +236,7 @@ mod tests {
             (redis().requests_timeout(Duration::ZERO), "redis.requests_timeout is"),
             (redis().stream_len(0), "redis.stream_len is 0"),
             (redis().read_count(0), "redis.read_count is 0"),
+            (redis().max_requests(0), "redis.max_requests is 0"),
             (redis().max_unanswered_bytes(0), "redis.max_unanswered_bytes is 0"),
         ] {
             let error = redis.check().expect_err(words).to_string();
@@ -248,6 +264,7 @@ mod tests {
             .session_prefix("lost:")
             .keep_sessions(KeepSessions::AtEveryChange)
             .show_headers(true)
+            .max_requests(5)
             .max_unanswered_bytes(4);
         let (settings, options) = redis.check().expect("they are right");
         assert_eq!(
@@ -267,5 +284,6 @@ mod tests {
         assert_eq!(settings.subscription_mode, SubscriptionMode::Static);
         assert_eq!(settings.keep_sessions, KeepSessions::AtEveryChange);
         assert!(settings.has_specific_response_channel && settings.shows_headers);
+        assert_eq!(settings.max_requests, 5);
     }
 }

@@ -4,6 +4,7 @@
 pub mod broadcast;
 pub mod echo;
 pub mod idle;
+pub mod redis;
 
 use std::{
     error::Error,
@@ -85,15 +86,26 @@ impl Clients {
         namespace: &str,
         count: usize,
     ) -> Result<Self, Box<dyn Error>> {
+        Self::join_each(std::slice::from_ref(server), transport, namespace, count)
+    }
+
+    /// Opens `count` clients at each of these servers, first all of the first one, and waits until each has joined the
+    /// namespace.
+    fn join_each(
+        servers: &[Server],
+        transport: Transport,
+        namespace: &str,
+        count: usize,
+    ) -> Result<Self, Box<dyn Error>> {
         let mut clients = Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             buffer: vec![0; 64 * 1024],
-            all: Vec::with_capacity(count),
+            all: Vec::with_capacity(servers.len() * count),
         };
-        for index in 0..count {
-            let registry = clients.poll.registry();
-            clients.all.push(Client::open(server.port, transport, namespace, index, registry)?);
+        for index in 0..servers.len() * count {
+            let (port, registry) = (servers[index / count].port, clients.poll.registry());
+            clients.all.push(Client::open(port, transport, namespace, index, registry)?);
         }
         // A CONNECT reply: `0` and the namespace.
         let joined = if namespace == "/" { "0{".to_owned() } else { format!("0{namespace},{{") };
@@ -103,7 +115,12 @@ impl Clients {
 
     /// Waits until each client has a message with this start.
     fn await_each(&mut self, start: &[u8]) -> Result<(), Box<dyn Error>> {
-        let mut waiting = self.all.len();
+        self.await_messages(start, self.all.len())
+    }
+
+    /// Waits for `count` messages with this start.
+    fn await_messages(&mut self, start: &[u8], count: usize) -> Result<(), Box<dyn Error>> {
+        let mut waiting = count;
         while waiting > 0 {
             self.turn(|_, message| {
                 waiting -= usize::from(message.starts_with(start));

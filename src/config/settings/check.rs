@@ -231,6 +231,12 @@ mod tests {
             ("max-rooms", |s| s.rooms.max_rooms = NonZeroUsize::MAX),
             ("remembered-ids", |s| s.journal.remembered_ids = NonZeroUsize::MAX),
             ("max-remembered-ids", |s| s.journal.max_remembered_ids = NonZeroUsize::MAX),
+            ("socketio-redis-bytes", |s| {
+                (s.nodes.redis, s.nodes.socketio_redis_bytes) = (a_redis(), Some(ByteSize(usize::MAX)));
+            }),
+            ("socketio-redis-requests", |s| {
+                (s.nodes.redis, s.nodes.socketio_redis_requests) = (a_redis(), Some(NonZeroUsize::MAX));
+            }),
             ("max-held-names", |s| s.login.max_held_names = NonZeroUsize::MAX),
             ("max-reserved-names", |s| s.login.max_reserved_names = NonZeroUsize::MAX),
             ("max-restarts", |s| s.operation.max_restarts = usize::MAX),
@@ -315,6 +321,10 @@ mod tests {
             ("redis-eviction", "redis", |s| s.nodes.redis_eviction = Some(Switch::Off)),
             ("socketio-adapter", "redis", |s| s.nodes.socketio_adapter = Some(SocketIoAdapter::Streams)),
             ("socketio-key", "redis", |s| s.nodes.socketio_key = Some(SocketIoKey::default())),
+            ("socketio-redis-bytes", "redis", |s| s.nodes.socketio_redis_bytes = Some(size("1m"))),
+            ("socketio-redis-requests", "redis", |s| {
+                s.nodes.socketio_redis_requests = NonZeroUsize::new(9);
+            }),
             ("isolation-timeout", "redis", |s| {
                 s.nodes.isolation_timeout = Some("0".parse().expect("a time"))
             }),

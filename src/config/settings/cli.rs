@@ -238,6 +238,7 @@ mod tests {
         let times = [settings.nodes.redis_window(), settings.nodes.node_lease()];
         let isolation = settings.nodes.isolation_timeout();
         let sharing = (settings.nodes.socketio_adapter(), settings.nodes.socketio_key());
+        let bounds = (settings.nodes.socketio_redis_bytes(), settings.nodes.socketio_redis_requests());
         let settings = settings.clone().with(|s| {
             s.events.max_image_size = image;
             s.events.max_avatar_size = avatar;
@@ -245,8 +246,9 @@ mod tests {
             (s.nodes.redis_acks, s.nodes.redis_eviction) = (acks, eviction);
             (s.nodes.redis_window, s.nodes.node_lease, s.nodes.isolation_timeout) = (None, None, None);
             (s.nodes.socketio_adapter, s.nodes.socketio_key) = (None, None);
+            (s.nodes.socketio_redis_bytes, s.nodes.socketio_redis_requests) = (None, None);
         });
-        format!("{settings:?} {times:?} {isolation:?} {sharing:?}")
+        format!("{settings:?} {times:?} {isolation:?} {sharing:?} {bounds:?}")
     }
 
     #[test]

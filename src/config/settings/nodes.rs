@@ -1,12 +1,18 @@
 //! Several nodes that share their rooms by way of one Redis.
 
-use std::{fmt, num::NonZeroU8, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    num::{NonZeroU8, NonZeroUsize},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::Args;
 
 use super::{
-    NodeName, Period, PeriodOrOff, RedisUrl, SettingError, SocketIoAdapter, SocketIoKey, Switch,
-    range::{self, Bounds},
+    ByteSize, NodeName, Period, PeriodOrOff, RedisUrl, SettingError, SocketIoAdapter, SocketIoKey, Switch,
+    range::{self, Bounds, MOST_BYTES_OF_ALL, MOST_OF_A_KIND},
+    reading,
 };
 
 /// Window without a setting. A node heals the rooms that it has open within it; see `docs/nodes.md`.
@@ -14,6 +20,12 @@ const WINDOW: Duration = Duration::from_millis(700);
 
 /// Lease without a setting.
 const LEASE: Duration = Duration::from_secs(15);
+
+/// Bytes of Socket.IO that may wait for Redis, without a setting.
+const SOCKETIO_REDIS_BYTES: usize = 64 << 20;
+
+/// Requests of other Socket.IO servers that are answered at a time, without a setting.
+const SOCKETIO_REDIS_REQUESTS: usize = 10_000;
 
 /// Shortest window: below this, nodes do not notice in time that Redis has begun anew.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
@@ -74,6 +86,17 @@ pub struct Nodes {
     /// What the channels for that begin with, or the name of the stream [default: socket.io]
     #[arg(long, env = "ECHOROOM_SOCKETIO_KEY", value_name = "NAME")]
     pub socketio_key: Option<SocketIoKey>,
+
+    /// Bytes of Socket.IO that may wait for Redis, and bytes from Redis that may wait for this server; with more of either,
+    /// it connects anew [default: 64m]
+    #[arg(long, env = "ECHOROOM_SOCKETIO_REDIS_BYTES", value_name = "BYTES")]
+    pub socketio_redis_bytes: Option<ByteSize>,
+
+    /// Requests of other Socket.IO servers, such as look-ups, that this one answers at a time; one more is not answered
+    /// [default: 10000]
+    #[arg(long, env = "ECHOROOM_SOCKETIO_REDIS_REQUESTS", value_name = "COUNT",
+          value_parser = reading::count::<NonZeroUsize>)]
+    pub socketio_redis_requests: Option<NonZeroUsize>,
 }
 
 impl Nodes {
@@ -85,7 +108,9 @@ impl Nodes {
         let window = Bounds { least: SHORTEST_WINDOW, most: LONGEST_WINDOW };
         range::time("redis-window", self.redis_window(), window)?;
         let lease = Bounds { least: SHORTEST_LEASE, most: LONGEST_LEASE };
-        range::time("node-lease", self.node_lease(), lease)
+        range::time("node-lease", self.node_lease(), lease)?;
+        range::bytes("socketio-redis-bytes", self.socketio_redis_bytes(), 1..=MOST_BYTES_OF_ALL)?;
+        range::count("socketio-redis-requests", self.socketio_redis_requests(), 1..=MOST_OF_A_KIND)
     }
 
     /// The first setting that has no meaning without `--redis` and is set.
@@ -101,6 +126,8 @@ impl Nodes {
             isolation_timeout,
             socketio_adapter,
             socketio_key,
+            socketio_redis_bytes,
+            socketio_redis_requests,
         } = self;
         [
             ("redis-acks", redis_acks.is_some()),
@@ -110,6 +137,8 @@ impl Nodes {
             ("isolation-timeout", isolation_timeout.is_some()),
             ("socketio-adapter", socketio_adapter.is_some()),
             ("socketio-key", socketio_key.is_some()),
+            ("socketio-redis-bytes", socketio_redis_bytes.is_some()),
+            ("socketio-redis-requests", socketio_redis_requests.is_some()),
         ]
         .into_iter()
         .find_map(|(flag, is_set)| is_set.then_some(flag))
@@ -148,6 +177,16 @@ impl Nodes {
     /// What the channels for that begin with: `--socketio-key`, or `socket.io`.
     pub fn socketio_key(&self) -> SocketIoKey {
         self.socketio_key.clone().unwrap_or_default()
+    }
+
+    /// Bytes that may wait for Redis or have come from it: `--socketio-redis-bytes`, or 64 MiB.
+    pub fn socketio_redis_bytes(&self) -> ByteSize {
+        self.socketio_redis_bytes.unwrap_or(ByteSize(SOCKETIO_REDIS_BYTES))
+    }
+
+    /// Requests of other servers that are answered at a time: `--socketio-redis-requests`, or 10,000.
+    pub fn socketio_redis_requests(&self) -> usize {
+        self.socketio_redis_requests.map_or(SOCKETIO_REDIS_REQUESTS, NonZeroUsize::get)
     }
 }
 

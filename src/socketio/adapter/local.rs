@@ -24,7 +24,9 @@ use crate::{
         namespace::Table,
         rooms::{
             InTurn, Position, Request, RoomServer,
-            messages::{DisconnectMany, Emit, EmitWithAck, EnterMany, Guarantee, Look, LookRooms, QuitMany},
+            messages::{
+                DisconnectMany, Emit, EmitWithAck, EnterMany, Guarantee, Look, LookRooms, QuitMany, Release,
+            },
         },
         shown::shown,
     },
@@ -170,6 +172,7 @@ impl Local for Locally {
                 let end = DisconnectMany { namespace, target, close, is_local: true };
                 self.in_turn(end);
             }
+            Here::Release { namespace, pid } => self.in_turn(Release { namespace, pid }),
             Here::Look { id, namespace, target } => {
                 self.look(namespace, target, id, replies);
             }

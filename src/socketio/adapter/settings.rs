@@ -50,7 +50,8 @@ pub enum KeepSessions {
     /// When it is lost, or its server stops. The sockets of a server that is killed cannot be recovered.
     #[default]
     AtDisconnect,
-    /// Also when it connects, and when its rooms or its data change: one more request to Redis each time.
+    /// Also when it connects and when its rooms change, and twice in the time in which it can be recovered: one more request to
+    /// Redis each time. Data that has changed is stored with the next of these.
     AtEveryChange,
 }
 
@@ -75,6 +76,8 @@ pub(crate) struct AdapterSettings {
     pub(crate) session_prefix: ByteString,
     /// When lost sockets are stored.
     pub(crate) keep_sessions: KeepSessions,
+    /// Requests of other servers that are answered at a time.
+    pub(crate) max_requests: usize,
     /// Whether other servers are shown the headers of the requests of sockets.
     pub(crate) shows_headers: bool,
 }

@@ -13,7 +13,7 @@ use super::{
         sessions, sharded,
         streams::{self, EntryHead},
     },
-    settings::{AdapterSettings, RedisFormat},
+    settings::{AdapterSettings, KeepSessions, RedisFormat},
     traffic::{Channel, Heard, Output, Query},
 };
 use crate::{
@@ -312,6 +312,11 @@ impl Speech {
     pub(super) fn session_key(&self, pid: &str) -> Option<ByteString> {
         self.stream.as_ref()?;
         Some(sessions::key(&self.settings.session_prefix, pid))
+    }
+
+    /// Whether a socket is kept while it lives, too.
+    pub(super) fn keeps_changes(&self) -> bool {
+        self.settings.keep_sessions == KeepSessions::AtEveryChange
     }
 
     /// The key and the value of a lost socket.

@@ -19,12 +19,6 @@ use crate::socketio::{
     socket::SocketInfo,
 };
 
-/// Requests of other servers that this one answers at a time.
-const MAX_FOREIGN_REQUESTS: usize = 10_000;
-
-/// Messages that wait until Redis has confirmed the subscriptions.
-const MAX_HELD: usize = 10_000;
-
 /// The adapter cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
@@ -50,8 +44,8 @@ pub(crate) fn start(
     let recovery = engine.settings.rooms.recovery;
     let bounds = Bounds {
         requests_timeout: settings.requests_timeout,
-        max_foreign_requests: MAX_FOREIGN_REQUESTS,
-        max_held: MAX_HELD,
+        max_foreign_requests: settings.max_requests,
+        max_held_bytes: options.max_unanswered_bytes,
         read_count: settings.read_count,
         stream_len: settings.stream_len,
         max_missed: recovery.bytes,

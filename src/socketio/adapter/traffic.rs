@@ -147,6 +147,19 @@ pub(crate) enum Output {
     End,
 }
 
+impl Output {
+    /// About how many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        let bytes = match self {
+            Self::Publish { channel, body, .. } => channel.len() + body.len(),
+            Self::Append { fields, .. } => fields.iter().map(|(_, value)| value.len()).sum(),
+            Self::Store { key, value, .. } => key.len() + value.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + bytes
+    }
+}
+
 /// Names what was asked of this server, for its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HereId(pub(crate) u64);
@@ -204,6 +217,13 @@ pub(crate) enum Here {
         target: Target,
         /// Whether to end their whole sessions.
         close: bool,
+    },
+    /// Ends the socket of a client that has come back to another server, and has the cluster keep it.
+    Release {
+        /// The namespace.
+        namespace: ByteString,
+        /// The client's secret.
+        pid: ByteString,
     },
     /// Looks up sockets. Answered by [`FromHere::Sockets`].
     Look {

@@ -109,6 +109,12 @@ pub(crate) enum Message {
         /// The request, if an answer is wanted.
         request: Option<RequestId>,
     },
+    /// The client with this secret has come back to the server that says it: the server that has its former socket ends that,
+    /// and has the cluster keep it. Only servers of this crate know this message, and only where the cluster keeps sockets.
+    Claim {
+        /// The secret.
+        pid: ByteString,
+    },
     /// Number of sockets of the answering server that were asked for acks.
     Asked {
         /// The request.

@@ -121,8 +121,9 @@ impl<U: SocketData> Namespace<U> {
 
     /// Shows the [data](crate::socketio::Socket::data) of the sockets to other servers that share the namespace, as JSON:
     /// [`RemoteSocket::data_as`](crate::socketio::RemoteSocket::data_as) reads it there, and `socket.data` of `fetchSockets`
-    /// in Node. A socket that is recovered at another server has its data from it. Without this, servers see `{}`, and
-    /// the sockets of a namespace with an [admission](Self::admit) are recovered at their own server only.
+    /// in Node. A socket that is recovered at another server has its data from it; data of another type begins the session
+    /// anew. Without this, servers see `{}`, and where servers keep lost sockets together, a client that comes back to a
+    /// namespace with an [admission](Self::admit) is admitted again before it is recovered.
     ///
     /// The data is encoded when it is asked for, on any thread. Data that changes may be in a `Mutex`, which serde encodes.
     /// Data of the type `()` is not encoded: others see `{}`.

@@ -15,8 +15,8 @@ pub(crate) use self::{
         TellServers,
     },
     sockets::{
-        Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recall, Recover, Revive,
-        SetEncoding,
+        Answer, Barrier, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recall, Recover, Release,
+        Revive, SetEncoding,
     },
 };
 pub(crate) use super::super::cluster::{Answered, NoAck, Target};

@@ -59,7 +59,8 @@ pub struct Recovery {
     /// Lost clients that are waited for, of each namespace. Default: 10,000.
     pub max_sockets: usize,
     /// Whether a recovered client is neither [admitted](super::Namespace::admit) nor seen by
-    /// [middlewares](super::Namespace::middleware) again. Default: true.
+    /// [middlewares](super::Namespace::middleware) again. Where servers keep lost sockets together, a namespace with an
+    /// admission needs [`share_data`](super::Namespace::share_data) for that. Default: true.
     pub skip_middlewares: bool,
 }
 

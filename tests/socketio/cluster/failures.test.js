@@ -8,6 +8,9 @@ import { startLink, startRedis, untilServers } from './redis.js';
 
 const FORMATS = ['classic', 'sharded', 'streams'];
 
+/** Longer than Redis may be silent for ours. */
+const STOPPED_MS = 7000;
+
 // A reference server throws away what came.
 const isOurs = OURS === 'echoroom';
 
@@ -39,6 +42,29 @@ describe('while a server is stopped', { concurrency: true }, () => {
       assert.equal((await reds[0].emitWithAck('who', 'red')).length, 3);
       assert.equal((await reds[0].emitWithAck('sse', 'hello', 'you')).length, 2);
       assert.equal((await reds[0].emitWithAck('ask', 'red', 'why')).length, 3);
+    });
+
+    test(`${format}: ours is stopped, and then all is well`, async (t) => {
+      const redis = await startRedis();
+      const nodes = await startNodes(redis, format, [OURS, 'node-redis']);
+      t.after(async () => {
+        nodes[0].resume();
+        await Promise.all(nodes.map((node) => node.stop()));
+        await redis.stop();
+      });
+      const reds = await Promise.all(nodes.map((node) => node.enter('red')));
+      await settled(redis, format, 'red', reds);
+      nodes[0].pause();
+      await new Promise((resolve) => setTimeout(resolve, STOPPED_MS));
+      nodes[0].resume();
+      await allHear(reds, () => reds[0].emit('to', 'red', 'back'), 'back');
+      await allHear(reds, () => reds[1].emit('to', 'red', 'there'), 'there');
+      for (const [index, red] of reds.entries()) {
+        assert.equal((await red.emitWithAck('who', 'red')).length, 2);
+        assert.equal((await red.emitWithAck('ask', 'red', 'why')).length, 2);
+        assert.deepEqual(await red.emitWithAck('sse', 'hello', 'you'), [index ? `${GREETING[OURS]} you` : 'node you']);
+      }
+      if (isOurs) assert.doesNotMatch(nodes[0].log(), /not shared/);
     });
   }
 });

@@ -118,6 +118,14 @@ export async function allHear(clients, emit, name) {
   return clients.map((client) => argsOf(client, name));
 }
 
+/** Emits a volatile event until each client has heard it: a client that is not writable at the moment does not get it. */
+export async function allHearVolatile(clients, emit, name) {
+  await until(`${name} at all`, async () => {
+    await emit();
+    return clients.every((client) => client.heard.some(([event]) => event === name));
+  });
+}
+
 /** The arguments of the only event of that name that a client has heard, without an offset. */
 export function argsOf(client, name) {
   const found = client.heard.filter(([event]) => event === name);

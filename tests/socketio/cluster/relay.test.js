@@ -75,7 +75,7 @@ for (const format of ['classic', 'sharded', 'streams']) {
         ben.emit('line', 'ben', number);
         if (number % 20 === 0) await new Promise(setImmediate);
       }
-      await until('all', () => [cat, dan].every(({ heard }) => heard.length === 2000));
+      await until('all', () => [cat, dan].every(({ heard }) => heard.length === 2000) && [ann, ben].every(({ heard }) => heard.length === 1000));
       assert.deepEqual(cat.heard, dan.heard);
       assert.deepEqual(ann.heard, cat.heard.filter(([name]) => name === 'ben'));
     });

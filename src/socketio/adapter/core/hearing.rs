@@ -28,7 +28,8 @@ impl Core {
         let Some((namespace, heard)) = self.namespaces.heard_by(by) else {
             return;
         };
-        let own = self.namespaces.own(&namespace, &body);
+        self.namespaces.heard_something(now);
+        let own = self.namespaces.own(now, &namespace, &body);
         if !own.is_empty() {
             return out.extend(own.into_iter().map(|deliver| Output::Deliver(deliver, None)));
         }
@@ -47,6 +48,7 @@ impl Core {
 
     /// Takes entries of the stream.
     pub(super) fn read(&mut self, now: Instant, entries: Vec<Entry>, out: &mut Vec<Output>) {
+        self.namespaces.heard_something(now);
         for Entry { id, fields } in entries {
             let Ok(id) = id.parse::<StreamId>() else {
                 self.figures.count_junk();
@@ -61,7 +63,7 @@ impl Core {
                 continue;
             }
             let is_own = uid == self.speech.uid();
-            let own = if is_own { self.namespaces.own(&namespace, &body) } else { Vec::new() };
+            let own = if is_own { self.namespaces.own(now, &namespace, &body) } else { Vec::new() };
             let is_restoring = self.restoring.is_any();
             if is_own && !is_restoring {
                 out.extend(own.into_iter().map(|deliver| Output::Deliver(deliver, Some(id))));
@@ -129,6 +131,10 @@ impl Core {
                 out.push(Output::Here(here));
                 self.done(&namespace, request, out);
             }
+            Message::Claim { pid } if self.speech.session_key(&pid).is_some() => {
+                out.push(Output::Here(Here::Release { namespace, pid }));
+            }
+            Message::Claim { .. } => self.figures.count_junk(),
             Message::Ask { .. }
             | Message::ListSids { .. }
             | Message::ListRooms { .. }

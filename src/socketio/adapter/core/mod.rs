@@ -31,6 +31,8 @@ mod namespaces;
 mod queue;
 mod restoring;
 mod telling;
+#[cfg(test)]
+mod tests;
 
 /// The bounds of an adapter.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +41,8 @@ pub(crate) struct Bounds {
     pub(crate) requests_timeout: std::time::Duration,
     /// Requests of other servers that are answered at a time.
     pub(crate) max_foreign_requests: usize,
-    /// Messages that wait until the subscriptions are confirmed.
-    pub(crate) max_held: usize,
+    /// Bytes of what waits until the subscriptions are confirmed.
+    pub(crate) max_held_bytes: usize,
     /// Entries of a stream that are read at once for a client that has come back.
     pub(crate) read_count: usize,
     /// About the number of entries that a stream is trimmed to.
@@ -64,6 +66,7 @@ pub(crate) struct Core {
     last_query: u64,
     /// What is sent once all subscriptions are confirmed.
     held: Vec<Output>,
+    held_bytes: usize,
     stopping: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -81,6 +84,7 @@ impl Core {
             restoring: Restoring::default(),
             last_query: 0,
             held: Vec::new(),
+            held_bytes: 0,
             stopping: None,
         }
     }
@@ -96,7 +100,10 @@ impl Core {
     fn send(&mut self, output: Output, out: &mut Vec<Output>) {
         match self.link.state() {
             State::Ready => out.push(output),
-            State::Joining if self.held.len() < self.bounds.max_held => self.held.push(output),
+            State::Joining if self.can_hold() => {
+                self.held_bytes += output.len();
+                self.held.push(output);
+            }
             State::Joining | State::Away => self.figures.count_only_here(1),
         }
     }
@@ -105,9 +112,15 @@ impl Core {
         self.send(sending.into_output(&self.speech), out);
     }
 
+    /// Whether more may wait until the subscriptions are confirmed.
+    fn can_hold(&self) -> bool {
+        self.held_bytes < self.bounds.max_held_bytes
+    }
+
     /// Sends what was held, if all subscriptions are confirmed.
     fn check_ready(&mut self, out: &mut Vec<Output>) {
         if self.link.check_ready() {
+            self.held_bytes = 0;
             out.append(&mut self.held);
         }
     }
@@ -137,6 +150,7 @@ impl Core {
 
     fn down(&mut self, out: &mut Vec<Output>) {
         self.link.down();
+        self.held_bytes = 0;
         let is_told = |output: &Output| matches!(output, Output::Publish { .. } | Output::Append { .. });
         self.figures.count_only_here(self.held.drain(..).filter(is_told).count());
         out.extend(self.namespaces.all_waiting().map(|deliver| Output::Deliver(deliver, None)));

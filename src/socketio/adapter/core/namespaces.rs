@@ -99,15 +99,24 @@ impl Namespaces {
     }
 
     /// What is to be done now that something is heard; nothing if this server does not wait for it.
-    pub(super) fn own(&mut self, name: &ByteString, body: &Bytes) -> Vec<Deliver> {
+    pub(super) fn own(&mut self, now: Instant, name: &ByteString, body: &Bytes) -> Vec<Deliver> {
         let Some(namespace) = self.all.get_mut(name).filter(|_| self.waiting.contains(name)) else {
             return Vec::new();
         };
-        let heard = namespace.queue.heard(body);
+        let heard = namespace.queue.heard(now, body);
         if namespace.queue.next_overdue().is_none() {
             self.waiting.remove(name);
         }
         heard
+    }
+
+    /// Something was heard.
+    pub(super) fn heard_something(&mut self, now: Instant) {
+        for name in &self.waiting {
+            if let Some(namespace) = self.all.get_mut(name) {
+                namespace.queue.heard_something(now);
+            }
+        }
     }
 
     /// Takes out what has waited for too long.

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytestring::ByteString;
+use log::error;
 
 use super::{Core, State};
 use crate::{
@@ -23,11 +24,15 @@ use crate::{
     },
 };
 
-/// A client may come back sooner than its former server has stored its session: so often it is asked for again.
+/// A client may come back sooner than its former server has stored its session, or while that takes its former connection for
+/// alive: the session is claimed, and asked for again so often.
 const TRIES: u32 = 5;
 
 /// The time between.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// Bytes of the secret of a client, which sends what it likes. Servers give out 20.
+const MAX_PID: usize = 64;
 
 /// The searches under way.
 #[derive(Default)]
@@ -51,6 +56,8 @@ struct Event {
 
 struct Search {
     namespace: ByteString,
+    /// The secret of the client.
+    pid: ByteString,
     /// The last entry that the client has seen; `None` if it has seen none.
     seen: Option<StreamId>,
     /// The last entry that was handed over when the search began.
@@ -172,12 +179,26 @@ impl Core {
             Offset::Other => Err(()),
         };
         let up_to = self.link.read_up_to().filter(|_| self.link.state() == State::Ready);
-        let (Ok(seen), Some((_, up_to)), Some(key)) = (seen, up_to, self.speech.session_key(pid)) else {
+        let key = self.speech.session_key(pid).filter(|_| pid.len() <= MAX_PID);
+        let (Ok(seen), Some((_, up_to)), Some(key)) = (seen, up_to, key) else {
             return out.push(Output::Restore(to, None));
         };
+        if self.speech.keeps_changes() {
+            // It is kept while its former socket lives.
+            self.claim(&namespace, pid, out);
+        }
         let query = Query::Take { key: key.clone() };
-        let search = Search { namespace, seen, up_to, step: Step::Session, key, tries: 0, to };
+        let pid = pid.clone();
+        let search = Search { namespace, pid, seen, up_to, step: Step::Session, key, tries: 0, to };
         self.look_on(search, query, out);
+    }
+
+    /// Has the former socket of a client end, if another server has it and does not know yet that it is lost.
+    fn claim(&mut self, namespace: &ByteString, pid: &ByteString, out: &mut Vec<Output>) {
+        match self.speech.tell(namespace, &Message::Claim { pid: pid.clone() }) {
+            Ok(sending) => self.send_message(sending, out),
+            Err(problem) => error!("namespace {namespace}: a socket is not claimed: {problem}"),
+        }
     }
 
     fn look_on(&mut self, search: Search, query: Query, out: &mut Vec<Output>) {
@@ -209,10 +230,13 @@ impl Core {
         if let (Step::Session, Ok(Reply::Value(None))) = (&search.step, &reply)
             && search.tries < TRIES
         {
+            if search.tries == 0 && !self.speech.keeps_changes() {
+                self.claim(&search.namespace, &search.pid, out);
+            }
             let search = Search { tries: search.tries + 1, ..search };
             return self.restoring.later.push_back((now + BETWEEN_TRIES, search));
         }
-        let Search { namespace, mut seen, up_to, step, key, tries, to } = search;
+        let Search { namespace, pid, mut seen, up_to, step, key, tries, to } = search;
         let stream = self.link.read_up_to().map(|(stream, _)| stream.clone()).unwrap_or_default();
         let next = match (step, reply) {
             (Step::Session, Ok(Reply::Value(Some(value)))) => {
@@ -239,7 +263,7 @@ impl Core {
         };
         match next {
             Some((step, query)) => {
-                self.look_on(Search { namespace, seen, up_to, step, key, tries, to }, query, out);
+                self.look_on(Search { namespace, pid, seen, up_to, step, key, tries, to }, query, out);
             }
             None => {
                 out.push(Output::Restore(to, None));

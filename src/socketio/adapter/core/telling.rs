@@ -144,7 +144,7 @@ impl Core {
     /// Whether this server will hear itself say it.
     fn is_heard(&self, namespace: &ByteString, sending: &Sending) -> bool {
         self.link.state() != State::Away
-            && (self.link.state() == State::Ready || self.held.len() < self.bounds.max_held)
+            && (self.link.state() == State::Ready || self.can_hold())
             && self.namespaces.is_served(namespace)
             && match self.speech.heard_by(namespace, sending) {
                 HeardBy::Channel(channel) => self.link.will_hear(&channel),

@@ -24,6 +24,8 @@ const SERVER_EVENT: u64 = 9;
 const SERVER_ANSWER: u64 = 10;
 const ASKED: u64 = 11;
 const ACKED: u64 = 12;
+/// Not a type of Node, which has those up to 13 and ignores others.
+const CLAIM: u64 = 100;
 
 /// The type of a packet with an event.
 const EVENT: u64 = 2;
@@ -74,6 +76,7 @@ pub(super) fn kind_and_data(message: &Message) -> Result<(u64, Document<'_>), Wr
         Message::ServerEvent { args, request } => {
             (SERVER_EVENT, request.iter().map(id).chain([("packet", Args(args))]).collect())
         }
+        Message::Claim { pid } => (CLAIM, vec![("pid", Text(pid))]),
         answer => answer_fields(answer)?,
     };
     Ok((kind, Map(fields)))
@@ -114,6 +117,10 @@ pub(super) fn read_data(kind: u64, data: Option<Value<'_>>) -> Result<Message, J
     match kind {
         BROADCAST | FETCH | SERVER_EVENT => read_request(kind, data.ok_or(DATA)?),
         JOIN | LEAVE | DISCONNECT => read_change(kind, data.ok_or(DATA)?),
+        CLAIM => {
+            let [pid] = data.ok_or(DATA)?.fields(["pid"]).ok_or(DATA)?;
+            Ok(Message::Claim { pid: name(pid, "pid")?.to_name() })
+        }
         SOCKETS | SERVER_ANSWER | ASKED | ACKED => read_answer(kind, data.ok_or(DATA)?),
         _ => Err(Junk::UnknownType),
     }

@@ -128,5 +128,6 @@ fn messages() -> Vec<Message> {
         Message::Sockets { request: request(), sockets: vec![socket.clone(), socket] },
         Message::Rooms { request: request(), rooms: rooms() },
         Message::ServerAnswer { request: request(), args: text },
+        Message::Claim { pid: request() },
     ]
 }

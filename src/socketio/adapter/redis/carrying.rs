@@ -1,6 +1,7 @@
 //! The thread, which carries out what the core decides.
 
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     sync::{
         Arc,
@@ -16,7 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     home::{Connected, Home, NotConnected, connect},
-    news::News,
     requests::{Batch, FeedBatch},
     traffic::{Event as TrafficEvent, Traffic},
 };
@@ -48,6 +48,12 @@ const MOST_AT_ONCE: usize = 1024;
 
 /// About how long a turn may take, if there is more to do: what has come is read between turns.
 const LONGEST_TURN: Duration = Duration::from_millis(50);
+
+/// How long connections must last after a loss until the log is told of them.
+const BEFORE_TOLD: Duration = Duration::from_secs(1);
+
+/// Most reasons for which one loss is logged.
+const MOST_REASONS: usize = 16;
 
 /// What the thread is told.
 #[allow(clippy::large_enum_variant, reason = "nearly all are orders")]
@@ -88,7 +94,10 @@ pub(super) struct Thread<D, L> {
     figures: Arc<Figures>,
     /// Whether the core knows that there are no connections.
     is_told_down: bool,
-    news: News,
+    /// Why there were none, as the log was told.
+    reasons: BTreeSet<String>,
+    /// The address of connections of which the log is to be told once they have lasted.
+    untold: Option<(Instant, String)>,
     out: Vec<Output>,
     is_ending: bool,
     /// The part is dead.
@@ -119,7 +128,8 @@ impl<D: Decide, L: Local> Thread<D, L> {
             link,
             figures,
             is_told_down: false,
-            news: News::default(),
+            reasons: BTreeSet::new(),
+            untold: None,
             out: Vec::new(),
             is_ending: false,
             is_dead: false,
@@ -206,6 +216,7 @@ impl<D: Decide, L: Local> Thread<D, L> {
     }
 
     fn take_traffic(&mut self, event: TrafficEvent, supervisor: &Supervisor) {
+        self.tell_of_connection();
         let Link::Open(traffic) = &mut self.link else { return };
         let mut inputs = Vec::new();
         let taken = traffic.take(event, &mut inputs);
@@ -217,41 +228,38 @@ impl<D: Decide, L: Local> Thread<D, L> {
         }
         if let Err(why) = taken {
             self.lose(why, supervisor);
-        } else if self.news.stayed(Instant::now()) {
-            self.log_link();
         }
     }
 
     fn connected(&mut self, connected: Connected, supervisor: &Supervisor) {
-        let now = Instant::now();
+        // A server that refuses the subscriptions ends the connections at once, again and again.
+        let lasts_at = if self.reasons.is_empty() { Instant::now() } else { Instant::now() + BEFORE_TOLD };
+        self.untold = Some((lasts_at, connected.url.to_string()));
+        self.tell_of_connection();
         self.home.found(&connected.ranges);
         let options = self.home.options();
-        let traffic = Traffic::new(connected, options, Arc::clone(&self.figures), now);
+        let traffic = Traffic::new(connected, options, Arc::clone(&self.figures), Instant::now());
         self.link = Link::Open(Box::new(traffic));
-        if self.news.opened(now) {
-            self.log_link();
-        }
         self.is_told_down = false;
         self.figures.is_up.store(true, Ordering::Relaxed);
         self.handle(Input::Up, supervisor);
     }
 
-    /// Logs that there are connections.
-    fn log_link(&mut self) {
-        let Link::Open(traffic) = &self.link else { return };
-        let options = self.home.options();
-        info!(
-            "Socket.IO is shared by way of the Redis at {}: format {}, key {}",
-            traffic.url(),
-            options.format,
-            options.home_key
-        );
+    /// Tells the log of connections that have lasted.
+    fn tell_of_connection(&mut self) {
+        if let Some((_, url)) = self.untold.take_if(|(lasts_at, _)| *lasts_at <= Instant::now()) {
+            let options = self.home.options();
+            let (format, key) = (options.format, &options.home_key);
+            info!("Socket.IO is shared by way of the Redis at {url}: format {format}, key {key}");
+            self.reasons.clear();
+        }
     }
 
     /// Gives the connections up, and makes new ones.
     fn lose(&mut self, why: String, supervisor: &Supervisor) {
         self.disconnect();
-        if self.news.lost(Instant::now(), &why) {
+        self.untold = None;
+        if self.reasons.len() < MOST_REASONS && self.reasons.insert(why.clone()) {
             warn!("Socket.IO is not shared: {why}");
         }
         if !std::mem::replace(&mut self.is_told_down, true) {

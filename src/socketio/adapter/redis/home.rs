@@ -1,6 +1,8 @@
 //! Finds the server to connect to, and connects: of a Redis Cluster, to the master that has the slot of the adapter's key. All
 //! servers that share namespaces meet there, so that each hears and counts all others.
 
+use std::time::Duration;
+
 use actix_web::rt;
 use redis::{Client, RedisError, aio::MultiplexedConnection};
 
@@ -18,6 +20,9 @@ use crate::{
 
 /// The most servers of a Redis Cluster that are remembered.
 const MOST_KNOWN: usize = 64;
+
+/// How long an answer may take. Pings notice a silent Redis sooner; a process that has stood still reads first what has come.
+const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 
 /// Open connections.
 pub(super) struct Connected {
@@ -166,7 +171,9 @@ impl Opener {
     /// Opens a connection.
     pub(super) async fn open(&self, line: Line) -> Result<MultiplexedConnection, RedisError> {
         let inlet = self.inlet.clone();
-        connecting::open(&self.client, move |push| inlet.take(line, push)).await
+        let mut connection = connecting::open(&self.client, move |push| inlet.take(line, push)).await?;
+        connection.set_response_timeout(LONGEST_ANSWER);
+        Ok(connection)
     }
 }
 

@@ -4,13 +4,11 @@
 //! - [`home`]: finds the server to connect to, and connects. [`traffic`]: what passes over open connections.
 //! - [`others`]: the other servers of a Redis Cluster.
 //! - [`requests`]: requests and their replies as values of Redis. [`replies`]: what replies mean.
-//! - [`pushes`]: what comes without having been asked for. [`refusals`]: log lines of what Redis refuses. [`news`]: which
-//!   changes of the connections are logged.
+//! - [`pushes`]: what comes without having been asked for. [`refusals`]: log lines of what Redis refuses.
 
 mod carrying;
 pub(crate) mod handle;
 mod home;
-mod news;
 mod others;
 mod pushes;
 mod refusals;

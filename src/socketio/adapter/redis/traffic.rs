@@ -23,7 +23,6 @@ use super::{
     requests::{Asked, Batch, FeedBatch, REQUEST_BYTES, entries_read, read},
 };
 use crate::{
-    config::RedisUrl,
     redis_client::{error::words_of_loss, slots::slot_of_key, values::refusal},
     socketio::adapter::{
         figures::Figures,
@@ -76,7 +75,6 @@ struct Reading {
 
 /// Open connections.
 pub(super) struct Traffic {
-    url: RedisUrl,
     requests: MultiplexedConnection,
     feed: MultiplexedConnection,
     /// `None` until there is something to read.
@@ -109,7 +107,6 @@ impl Traffic {
     ) -> Self {
         Self {
             others: Others::new(connected.ranges, &connected.url),
-            url: connected.url,
             requests: connected.requests,
             feed: connected.feed,
             reader: None,
@@ -127,11 +124,6 @@ impl Traffic {
             most_bytes: options.max_unanswered_bytes,
             replies: Replies { figures, home_slot: slot_of_key(options.home_key.as_bytes()) },
         }
-    }
-
-    /// The address of the Redis.
-    pub(super) fn url(&self) -> &RedisUrl {
-        &self.url
     }
 
     // ----- what is sent -----

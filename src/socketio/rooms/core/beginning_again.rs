@@ -17,7 +17,7 @@ use crate::{
     domain::MemberId,
     socketio::rooms::messages::{
         Barrier, Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, Listen, QuitMany, QuitRoom,
-        Recall, Recover, RemoveNamespace, SetEncoding, Target,
+        Recall, Recover, Release, RemoveNamespace, SetEncoding, Target,
     },
 };
 
@@ -50,9 +50,12 @@ impl SocketRooms {
                 Lost::Newcomer { member: socket.member(), seat: seat.clone(), former: None }
             }
             Request::Recover(recover) | Request::Recall(Recall { recover, .. }) => {
-                let Recover { socket, seat, .. } = recover;
-                let former = self.former_of(recover);
+                let Recover { socket, seat, namespace, pid, .. } = recover;
+                let former = self.socket_of(namespace, pid);
                 Lost::Newcomer { member: socket.member(), seat: seat.clone(), former }
+            }
+            Request::Release(Release { namespace, pid }) => {
+                Lost::Places(self.socket_of(namespace, pid).into_iter().collect())
             }
             Request::Disconnect(Disconnect { socket, .. })
             | Request::EnterRoom(EnterRoom { socket, .. })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::Recipient;
+use bytestring::ByteString;
 
 use super::{
     Place, SocketRooms,
@@ -61,10 +62,7 @@ impl SocketRooms {
     /// A client comes back. If its former connection is not known to be lost yet, its former socket ends
     /// here.
     pub(super) fn recover(&mut self, recover: Recover) {
-        if let Some(former) = self.former_of(&recover) {
-            self.broadcaster.tell(former, SocketNews::Replaced);
-            self.disconnect(former, true);
-        }
+        self.release(&recover.namespace, &recover.pid);
         if self.keeps_elsewhere() {
             // What was said here before is before the end of what the client is given.
             return self.effects.push(Effect::Restore(Box::new(recover)));
@@ -79,6 +77,14 @@ impl SocketRooms {
         }
     }
 
+    /// A client has come back, here or at another server: its former socket ends, if its connection is not known to be lost.
+    pub(super) fn release(&mut self, namespace: &ByteString, pid: &ByteString) {
+        if let Some(former) = self.socket_of(namespace, pid) {
+            self.broadcaster.tell(former, SocketNews::Replaced);
+            self.disconnect(former, true);
+        }
+    }
+
     /// Tells a session that its client is not recovered.
     pub(super) fn not_recovered(&mut self, member_id: MemberId, deliveries: Recipient<Delivery>) {
         let news = Box::new(SocketNews::Recovered(None));
@@ -86,8 +92,8 @@ impl SocketRooms {
         self.effects.push(Effect::Deliver(deliveries, delivery));
     }
 
-    /// The socket of a client that comes back, if its former connection is not known to be lost yet.
-    pub(super) fn former_of(&self, Recover { namespace, pid, .. }: &Recover) -> Option<MemberId> {
+    /// The socket of a client, which may have come back, if its connection is not known to be lost yet.
+    pub(super) fn socket_of(&self, namespace: &ByteString, pid: &ByteString) -> Option<MemberId> {
         self.namespaces.get(self.namespaces.find(namespace)?)?.pids.get(pid).copied()
     }
 

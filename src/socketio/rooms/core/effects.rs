@@ -13,8 +13,8 @@ use crate::{
     socketio::cluster::{Answered, Message, Opts, Order, Session, StreamId},
     socketio::rooms::messages::{
         Answer, Barrier, Connect, CountServers, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany,
-        EnterRoom, Info, Listen, Look, LookRooms, QuitMany, QuitRoom, Recall, Recover, RemoveNamespace,
-        SetEncoding, TellServers,
+        EnterRoom, Info, Listen, Look, LookRooms, QuitMany, QuitRoom, Recall, Recover, Release,
+        RemoveNamespace, SetEncoding, TellServers,
     },
 };
 
@@ -45,6 +45,8 @@ pub(in crate::socketio) enum Request {
     Recover(Recover),
     /// See [`Recall`].
     Recall(Recall),
+    /// See [`Release`].
+    Release(Release),
     /// See [`Disconnect`].
     Disconnect(Disconnect),
     /// See [`EnterRoom`].
@@ -95,6 +97,7 @@ requests!(
     Connect,
     Recover,
     Recall,
+    Release,
     Disconnect,
     EnterRoom,
     QuitRoom,

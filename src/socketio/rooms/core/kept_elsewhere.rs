@@ -129,3 +129,83 @@ impl SocketRooms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        broadcast::ForFanOut,
+        connection::Budget,
+        socketio::{
+            cluster::{Adapter, Mode, Order},
+            rooms::{
+                core::{
+                    effects::Effect,
+                    testing::{LIMITS, Stage},
+                },
+                messages::Release,
+            },
+        },
+    };
+
+    /// Keeps lost sockets.
+    #[derive(Debug)]
+    struct Keeping;
+
+    impl Adapter for Keeping {
+        fn order(&self, _: Order) {}
+
+        fn mode(&self, _: &ByteString) -> Option<Mode> {
+            None
+        }
+
+        fn position(&self) -> StreamId {
+            StreamId::of(7)
+        }
+
+        fn keeps_sessions(&self) -> bool {
+            true
+        }
+
+        fn keeps_changes(&self) -> bool {
+            false
+        }
+
+        fn asks_for_rooms(&self) -> bool {
+            false
+        }
+    }
+
+    fn is_replaced(effect: &Effect) -> bool {
+        matches!(effect, Effect::Send(_, ForFanOut::Tell(tell))
+            if matches!(tell.news.downcast_ref(), Some(SocketNews::Replaced)))
+    }
+
+    #[actix::test]
+    async fn a_socket_whose_client_has_come_back_elsewhere_ends_and_is_kept() {
+        let mut stage = Stage::new();
+        let rooms = SocketRooms::new(LIMITS, Budget::new(1 << 20), stage.now);
+        stage.rooms = rooms.in_cluster(Some(Arc::new(Keeping)));
+        stage.socket("a", &["room"]);
+        stage.socket("b", &["room"]);
+        let release = |pid: &str| Release { namespace: "/".into(), pid: pid.into() };
+        let effects = stage.ask(release("secret of a"));
+        assert_eq!(effects.iter().filter(|effect| is_replaced(effect)).count(), 1);
+        let kept: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Keep { session, .. } => Some((&*session.sid, &*session.pid, session.rooms.len())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(kept, [("a", "secret of a", 2)]);
+        assert_eq!(stage.emit("room"), 1, "the other one is there");
+        // It is gone, and others are not known.
+        assert!(stage.ask(release("secret of a")).is_empty());
+        assert!(stage.ask(release("secret of c")).is_empty());
+        let elsewhere = Release { namespace: "/x".into(), ..release("secret of b") };
+        assert!(stage.ask(elsewhere).is_empty());
+        stage.ask(release("secret of b"));
+        assert_eq!(stage.emit("room"), 0);
+    }
+}

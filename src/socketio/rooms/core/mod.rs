@@ -16,7 +16,7 @@ use self::{
     stay::Stay,
 };
 use super::messages::{
-    Answer, Barrier, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SetEncoding,
+    Answer, Barrier, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, Release, SetEncoding,
     SocketNews,
 };
 use crate::{
@@ -146,6 +146,7 @@ impl SocketRooms {
             Request::Connect(connect) => self.connect(connect),
             Request::Recover(recover) => self.recover(recover),
             Request::Recall(recall) => self.recall(recall),
+            Request::Release(Release { namespace, pid }) => self.release(&namespace, &pid),
             Request::Disconnect(Disconnect { socket, may_return }) => {
                 self.disconnect(socket.member(), may_return);
             }

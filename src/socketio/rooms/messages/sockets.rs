@@ -86,6 +86,17 @@ pub(crate) struct Recall {
     pub restored: Option<Restored>,
 }
 
+/// The client of a socket has come back to another server, and its former connection is not known to be lost here: ends the
+/// socket, and has the cluster keep it. Ignored if there is no such socket.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Release {
+    /// The namespace's name.
+    pub namespace: ByteString,
+    /// The secret that the client got when it connected.
+    pub pid: ByteString,
+}
+
 /// Removes a socket from its namespace. Idempotent; ignored if the socket is unknown.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

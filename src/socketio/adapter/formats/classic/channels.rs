@@ -46,7 +46,8 @@ impl Channels {
             | Message::ListSids { .. }
             | Message::ListRooms { .. }
             | Message::Fetch { .. }
-            | Message::ServerEvent { .. } => self.requests.clone(),
+            | Message::ServerEvent { .. }
+            | Message::Claim { .. } => self.requests.clone(),
             Message::Asked { .. }
             | Message::Acked { .. }
             | Message::Sockets { .. }

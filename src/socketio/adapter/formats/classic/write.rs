@@ -23,9 +23,10 @@ const EVENT: u64 = 2;
 /// more is written as its old versions did.
 ///
 /// # Errors
-/// The arguments cannot be written.
+/// The arguments cannot be written, or the format has no such message.
 pub(crate) fn write(uid: &str, namespace: &str, message: &Message) -> Result<Bytes, WriteError> {
     let body = match message {
+        Message::Claim { .. } => return Err(WriteError::NotInFormat),
         Message::Broadcast { .. } | Message::Ask { .. } | Message::Acked { .. } => {
             document(uid, namespace, message).to_msgpack()?
         }

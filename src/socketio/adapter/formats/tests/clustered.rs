@@ -255,6 +255,23 @@ fn what_streams_publish_is_written_and_read_as_node_writes_it() {
 }
 
 #[test]
+fn a_claim_is_published_with_a_type_that_node_has_not() {
+    let message = Message::Claim { pid: "9sKGbDDgX5Gk".into() };
+    assert!(streams::is_published(&message));
+    let body = streams::write_published(UID, "/", &message).expect("writable");
+    let envelope = clustered::read(&body).expect("a message");
+    assert_eq!((&envelope.message, envelope.uid.as_deref()), (&message, Some(UID)));
+    let json = sharded::write(UID, "/", &message).expect("writable");
+    let expected = r#"{"type":100,"data":{"pid":"9sKGbDDgX5Gk"},"uid":"6503c1b3d4a54d46","nsp":"/"}"#;
+    assert_eq!(json, expected);
+    for body in [r#"{"type":100}"#, r#"{"type":100,"data":{}}"#, r#"{"type":100,"data":{"pid":[]}}"#] {
+        clustered::read(&Bytes::from_static(body.as_bytes())).expect_err(body);
+    }
+    let classic = super::super::classic::write(UID, "/", &message);
+    assert_eq!(classic, Err(WriteError::NotInFormat));
+}
+
+#[test]
 fn sessions_of_node_are_read_and_own_ones_know_since_when() {
     let of_node = "hKNzaWS0VVlaa1ZxWVN4eGRFZ3FyS0FBQUGjcGlktFhMRWx0anRtZmVCLS12Z2dBQUFCpXJvb21zlbRVWVprVnFZU3h4ZEVncXJLQUFBQaNyZWSkYmx1ZaVncmVlbqJnMqRkYXRhgaN3aG+iYTE=";
     let mut session = sessions::read(of_node.as_bytes()).expect("a session");
