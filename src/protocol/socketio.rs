@@ -103,6 +103,15 @@ impl Args {
         Self { json: format!("[{name}{comma}{rest}]").into(), attachments: self.attachments.clone() }
     }
 
+    /// Whether they begin with the name of an event that may be sent.
+    pub(crate) fn has_event_name(&self) -> bool {
+        let Some(rest) = self.json.trim_start().strip_prefix('[') else {
+            return false;
+        };
+        let first = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>().next();
+        matches!(first, Some(Ok(first)) if event_name(&self.json, first).is_ok())
+    }
+
     /// Whether the last argument after the name is a string.
     pub fn ends_with_text(&self) -> bool {
         self.behind_name().ends_with('"')

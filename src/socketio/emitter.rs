@@ -140,13 +140,23 @@ impl Emitter {
     /// error and not sent.
     pub fn emit(&self, name: &str, data: &(impl Serialize + ?Sized)) {
         match Args::encode(name, data) {
-            Ok(args) => self.emit_args(args),
+            Ok(args) => self.send(&args),
             Err(problem) => error!("an event is not emitted: {problem}"),
         }
     }
 
-    /// Emits an event that is encoded already: a JSON array that begins with the name, with its attachments.
+    /// Emits an event that is encoded already: a JSON array that begins with the name, with its attachments. If it does not
+    /// begin with a text or a number, or the name is one that the protocol reserves, that is logged as an error, and nothing
+    /// is sent: clients would disconnect.
     pub fn emit_args(&self, args: Args) {
+        if args.has_event_name() {
+            self.send(&args);
+        } else {
+            error!("an event is not emitted: it has no name, or a reserved one");
+        }
+    }
+
+    fn send(&self, args: &Args) {
         for namespace in &self.namespaces {
             self.room_server.do_send(self.event(namespace, args.clone()));
         }

@@ -54,6 +54,19 @@ fn an_event_is_a_list_that_begins_with_a_name() {
 }
 
 #[test]
+fn only_a_text_that_is_not_reserved_or_a_number_is_the_name_of_an_event() {
+    let has_name = |json: &'static str| Args { json: json.into(), attachments: Vec::new() }.has_event_name();
+    for json in [r#"["a"]"#, r#" [ "a" ,{}]"#, r#"[""]"#, "[7,8]", "[-1.5]"] {
+        assert!(has_name(json), "{json}");
+    }
+    for json in
+        ["[]", "", "7", "[null]", "[{}]", r#"[["a"]]"#, r#"["connect"]"#, r#"["disc\u006fnnect",1]"#, "[\"a"]
+    {
+        assert!(!has_name(json), "{json}");
+    }
+}
+
+#[test]
 fn what_the_reference_closes_for_is_refused() {
     for bad in [
         "2[]",

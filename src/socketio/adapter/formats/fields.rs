@@ -27,7 +27,8 @@ pub(super) fn optional_name<'a>(
     present(value).map(|value| name(Some(value), field)).transpose()
 }
 
-/// Texts, or numbers, which stand for their digits.
+/// Texts, or numbers, which stand for their digits. JavaScript takes `undefined` as the name of a room, too, and programs
+/// use it unawares: null, true and false stand for their words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a>(Option<Value<'a>>);
 
@@ -38,7 +39,9 @@ impl<'a> Names<'a> {
             return Ok(Self(None));
         };
         for element in list.elements().ok_or(Junk::Field(field))? {
-            name(Some(element), field)?;
+            if element.word().is_none() {
+                name(Some(element), field)?;
+            }
         }
         Ok(Self(Some(list)))
     }

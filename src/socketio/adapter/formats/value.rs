@@ -142,8 +142,20 @@ impl<'a> Value<'a> {
         (number.fract() == 0.0 && (0.0..END).contains(&number)).then_some(number as u64)
     }
 
-    /// A copy of the text, or the digits of the number; empty if it is neither.
+    /// The word of null, true or false.
+    pub(super) fn word(self) -> Option<&'static str> {
+        match self.bool() {
+            Some(true) => Some("true"),
+            Some(false) => Some("false"),
+            None => self.is_null().then_some("null"),
+        }
+    }
+
+    /// A copy of the text, the digits of the number, or the word; empty if it is none of them.
     pub(super) fn to_name(self) -> ByteString {
+        if let Some(word) = self.word() {
+            return ByteString::from_static(word);
+        }
         let copy = |text: Cow<'_, str>| ByteString::from(text.into_owned().into_boxed_str());
         match self {
             Self::Json(_, element) if element.is_number() => copy(Cow::Borrowed(element.raw())),

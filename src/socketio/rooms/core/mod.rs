@@ -285,9 +285,12 @@ impl SocketRooms {
         let Some(place) = self.place(member_id) else {
             return;
         };
-        place.stay.rooms.retain(|(its, _)| its != room);
-        let (namespace, key) = (place.namespace, RoomKey::new(place.namespace, room));
-        if let Some(id) = self.broadcaster.rooms.find(&key) {
+        let namespace = place.namespace;
+        // A room that nobody is in costs little, however many rooms the socket is in.
+        if let Some(id) = self.broadcaster.rooms.find(&RoomKey::new(namespace, room)) {
+            if let Some(place) = self.place(member_id) {
+                place.stay.rooms.retain(|(its, _)| its != room);
+            }
             let was_in = self.broadcaster.rooms.member(member_id).is_some_and(|its| its.rooms.contains(&id));
             drop(self.broadcaster.leave(member_id, id));
             self.broadcaster.rooms.retire(id);

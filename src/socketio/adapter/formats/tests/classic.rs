@@ -305,7 +305,7 @@ fn what_is_no_message_is_junk() {
         (r#"{"type":1}"#, Junk::Field("requestId")),
         (r#"{"type":2}"#, Junk::Field("sid")),
         (r#"{"type":2,"sid":"a"}"#, Junk::Field("room")),
-        (r#"{"type":2,"opts":{"rooms":[null]}}"#, Junk::Field("rooms")),
+        (r#"{"type":2,"opts":{"rooms":[[]]}}"#, Junk::Field("rooms")),
         (r#"{"type":5,"requestId":"r"}"#, Junk::Field("opts")),
         (r#"{"type":6,"data":[]}"#, Junk::BadName),
         (r#"{"type":6,"data":[{}]}"#, Junk::BadName),
@@ -318,4 +318,19 @@ fn what_is_no_message_is_junk() {
     assert_eq!(read_broadcast(&Bytes::new()), Err(Junk::NotMsgpack(NotMsgpack::Truncated)));
     assert_eq!(read_broadcast(&hex("80")), Err(Junk::Field("packet")));
     assert_eq!(read_response(&Bytes::from_static(b"{}")), Err(Junk::Field("requestId")));
+}
+
+#[test]
+fn a_room_that_is_undefined_or_a_boolean_is_the_room_of_its_word() {
+    let body =
+        br#"{"requestId":"r","sockets":[{"id":"a","rooms":["a",null,true],"handshake":{},"data":{}}]}"#;
+    let read = read_response(&Bytes::from_static(body)).map(|envelope| envelope.message);
+    let Ok(Message::Sockets { sockets, .. }) = read else { panic!("{read:?}") };
+    assert_eq!(sockets[0].rooms, names(&["a", "null", "true"]));
+    // ["u", {type: 2, data: ["e"], nsp: "/"}, {rooms: [nil]}] is not for all sockets.
+    let read = read_broadcast(&hex("93a17583a47479706502a46461746191a165a36e7370a12f81a5726f6f6d7391c0"));
+    let Ok(Message::Broadcast { opts, .. }) = read.map(|envelope| envelope.message) else {
+        panic!("no event")
+    };
+    assert_eq!(opts.target.to, names(&["null"]));
 }
