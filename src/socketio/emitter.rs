@@ -23,6 +23,9 @@ use crate::{
 /// How long acks are waited for if [`Emitter::timeout`] is not called.
 pub const DEFAULT_ACK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Said of an event that clients would not take: they end their connections over it.
+pub(super) const NO_NAME: &str = "an event is not emitted: it has no name, or a reserved one";
+
 /// The longest time that acks are waited for.
 pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
@@ -152,7 +155,7 @@ impl Emitter {
         if args.has_event_name() {
             self.send(&args);
         } else {
-            error!("an event is not emitted: it has no name, or a reserved one");
+            error!("{NO_NAME}");
         }
     }
 
@@ -183,6 +186,10 @@ impl Emitter {
     /// Emits an event and asks each recipient for an ack, as [`emit_with_ack`](Self::emit_with_ack) does. `args` is a
     /// JSON array that begins with the event's name, with its attachments.
     pub fn emit_args_with_ack<T: DeserializeOwned>(&self, args: Args) -> AckStream<T> {
+        if !args.has_event_name() {
+            error!("{NO_NAME}");
+            return AckStream::new(mpsc::unbounded_channel().1, 1);
+        }
         let (answers, answered) = mpsc::unbounded_channel();
         for namespace in &self.namespaces {
             let emit = self.event(namespace, args.clone());

@@ -11,7 +11,7 @@ use crate::{
     protocol::socketio::{Args, ServerPacket},
     socketio::{
         AckError,
-        emitter::Emitter,
+        emitter::{Emitter, NO_NAME},
         into_rooms::IntoRooms,
         rooms::messages::{Guarantee, Listen},
     },
@@ -58,6 +58,9 @@ impl SocketEmitter {
 
     /// Emits an event that is encoded already: a JSON array that begins with the name, with its attachments.
     pub fn emit_args(self, args: Args) {
+        if !args.has_event_name() {
+            return error!("{NO_NAME}");
+        }
         let Self { socket, guarantee, is_compressed, .. } = self;
         socket.once_connected(move |socket| socket.send_event(args, guarantee, is_compressed));
     }
