@@ -14,7 +14,7 @@ const SENDERS: usize = 16;
 const IN_FLIGHT: usize = 4;
 
 /// Events a second while the latency is measured.
-const RATE: u32 = 200;
+const RATE: u32 = 100;
 
 /// The servers of a row.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@
 
 pub(crate) use self::{
     heads::{MAX_DEPTH, NotMsgpack, first_text},
+    to_json::write_json_text,
     view::{Entries, View},
     write::{
         Unwritable, show_attachments, write_bool, write_json, write_list, write_map, write_text,

@@ -160,6 +160,13 @@ fn write_text(text: &[u8], json: &mut String) {
     json.push('"');
 }
 
+/// Appends a text as a string of JSON.
+pub(crate) fn write_json_text(text: &str, json: &mut String) {
+    json.push('"');
+    write_escaped(text, json);
+    json.push('"');
+}
+
 fn write_escaped(text: &str, json: &mut String) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {

@@ -6,8 +6,8 @@ use super::WriteError;
 use crate::protocol::socketio::{
     Args,
     msgpack::{
-        Unwritable, show_attachments, write_bool, write_json, write_list, write_map, write_text,
-        write_unsigned,
+        Unwritable, show_attachments, write_bool, write_json, write_json_text, write_list, write_map,
+        write_text, write_unsigned,
     },
 };
 
@@ -45,16 +45,33 @@ impl<'a> Document<'a> {
 
     /// Its JSON; attachments are written as `JSON.stringify` writes a `Buffer`.
     pub(super) fn to_json(&self) -> Result<Vec<u8>, WriteError> {
-        let mut json = String::new();
+        let mut json = String::with_capacity(self.size());
         self.write_json(&mut json)?;
         Ok(json.into_bytes())
     }
 
     /// Its msgpack.
     pub(super) fn to_msgpack(&self) -> Result<Vec<u8>, WriteError> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.size());
         self.write_msgpack(&mut out)?;
         Ok(out)
+    }
+
+    /// About the number of bytes that it takes in JSON or msgpack.
+    fn size(&self) -> usize {
+        /// Quotes and a comma, or the head of msgpack.
+        const HEAD: usize = 5;
+        match self {
+            Self::Map(fields) => {
+                fields.iter().map(|(name, value)| name.len() + HEAD + value.size()).sum::<usize>() + HEAD
+            }
+            Self::List(values) => values.iter().map(Self::size).sum::<usize>() + HEAD,
+            Self::Text(text) | Self::Raw(text) => text.len() + HEAD,
+            Self::Number(_) | Self::Bool(_) => HEAD,
+            Self::Args(args) | Self::First(args) => {
+                args.json.len() + args.attachments.iter().map(|bytes| bytes.len() + HEAD).sum::<usize>()
+            }
+        }
     }
 
     fn write_json(&self, json: &mut String) -> Result<(), Unwritable> {
@@ -62,8 +79,10 @@ impl<'a> Document<'a> {
             Self::Map(fields) => {
                 for (index, (name, value)) in fields.iter().enumerate() {
                     json.push(if index == 0 { '{' } else { ',' });
-                    write_json_text(name, json);
-                    json.push(':');
+                    // A name needs no escapes.
+                    json.push('"');
+                    json.push_str(name);
+                    json.push_str("\":");
                     value.write_json(json)?;
                 }
                 json.push_str(if fields.is_empty() { "{}" } else { "}" });
@@ -113,10 +132,6 @@ impl<'a> Document<'a> {
 
 fn first(args: &Args) -> &str {
     args.element(0).unwrap_or("null")
-}
-
-fn write_json_text(text: &str, json: &mut String) {
-    json.push_str(&serde_json::Value::from(text).to_string());
 }
 
 fn write_shown(raw: &str, args: &Args, json: &mut String) -> Result<(), Unwritable> {

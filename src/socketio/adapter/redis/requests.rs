@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use redis::{Pipeline, Value};
+use redis::{Cmd, Pipeline, Value};
 
 use crate::{
     redis_client::values::refusal,
@@ -43,19 +43,23 @@ impl Batch {
     /// Publishes a body.
     pub(super) fn publish(&mut self, channel: &ByteString, is_sharded: bool, body: &Bytes) {
         let command = if is_sharded { "SPUBLISH" } else { "PUBLISH" };
-        self.commands.cmd(command).arg(&channel[..]).arg(&body[..]);
+        let mut publish = Cmd::with_capacity(3, command.len() + channel.len() + body.len());
+        publish.arg(command).arg(&channel[..]).arg(&body[..]);
+        self.commands.add_command(publish);
         self.add(Asked::Published(command), channel.len() + body.len());
     }
 
     /// Appends to a stream.
     pub(super) fn append(&mut self, stream: &ByteString, fields: &[(&'static str, Bytes)], max_len: usize) {
-        let command = self.commands.cmd("XADD").arg(&stream[..]);
-        command.arg("MAXLEN").arg("~").arg(max_len).arg("*");
-        let mut bytes = stream.len();
+        /// Arguments that are no fields, and the bytes of those that are not the stream.
+        const HEAD: (usize, usize) = (6, 32);
+        let bytes = stream.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let mut append = Cmd::with_capacity(HEAD.0 + 2 * fields.len(), HEAD.1 + bytes);
+        append.arg("XADD").arg(&stream[..]).arg("MAXLEN").arg("~").arg(max_len).arg("*");
         for (name, value) in fields {
-            command.arg(*name).arg(&value[..]);
-            bytes += name.len() + value.len();
+            append.arg(*name).arg(&value[..]);
         }
+        self.commands.add_command(append);
         self.add(Asked::Published("XADD"), bytes);
     }
 
@@ -179,7 +183,7 @@ fn taken(value: Value) -> Option<Option<Bytes>> {
 }
 
 /// The request for entries behind an id, which are waited for.
-pub(super) fn read(stream: &ByteString, after: &ByteString, count: usize) -> redis::Cmd {
+pub(super) fn read(stream: &ByteString, after: &ByteString, count: usize) -> Cmd {
     let mut command = redis::cmd("XREAD");
     command.arg("COUNT").arg(count).arg("BLOCK").arg(BLOCK_MILLIS);
     command.arg("STREAMS").arg(&stream[..]).arg(&after[..]);
