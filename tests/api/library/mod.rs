@@ -22,6 +22,7 @@ mod dynamic;
 mod forgotten_handlers;
 mod handlers;
 mod mounting;
+mod nameless;
 mod outgoing;
 mod panics;
 mod reasons;
