@@ -148,6 +148,11 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// Whether other servers are told something by it.
+    pub(crate) fn is_message(&self) -> bool {
+        matches!(self, Self::Publish { .. } | Self::Append { .. })
+    }
+
     /// About how many bytes it takes.
     pub(crate) fn len(&self) -> usize {
         let bytes = match self {

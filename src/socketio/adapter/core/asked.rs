@@ -173,24 +173,27 @@ impl Asked {
         self.others.get(namespace).copied().unwrap_or(0)
     }
 
-    /// The servers were counted, this one included.
-    pub(super) fn counted(&mut self, query: QueryId, count: usize) {
-        let Some(id) = self.counts.remove(&query) else {
-            return;
-        };
-        let Some(request) = self.all.get_mut(&id) else {
-            return;
-        };
+    /// The namespace is not served any more.
+    pub(super) fn forget(&mut self, namespace: &ByteString) {
+        self.others.remove(namespace);
+    }
+
+    /// The servers were counted, this one included. Returns their namespace.
+    pub(super) fn counted(&mut self, query: QueryId, count: usize) -> Option<ByteString> {
+        let id = self.counts.remove(&query)?;
+        let request = self.all.get_mut(&id)?;
         request.servers = Some(count.saturating_sub(1));
-        self.others.insert(request.namespace.clone(), count.saturating_sub(1));
+        let namespace = request.namespace.clone();
+        self.others.insert(namespace.clone(), count.saturating_sub(1));
         if let What::Count { .. } = request.what
             && let Some(Request { what: What::Count { to }, .. }) = self.remove(&id)
         {
             // Whoever has asked may be gone.
             let _ = to.send(count.max(1));
-            return;
+        } else {
+            self.settle(&id);
         }
-        self.settle(&id);
+        Some(namespace)
     }
 
     /// Takes an answer of another server.

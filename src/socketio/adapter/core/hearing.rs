@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use log::{debug, error};
+use log::{debug, warn};
 
 use super::Core;
 use crate::socketio::{
@@ -176,7 +176,7 @@ impl Core {
     ) {
         match self.speech.reply(namespace, asker, message) {
             Ok(sending) => self.send_message(sending, out),
-            Err(problem) => error!("namespace {namespace}: another server is not answered: {problem}"),
+            Err(problem) => warn!("namespace {namespace}: another server is not answered: {problem}"),
         }
     }
 

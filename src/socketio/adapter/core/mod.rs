@@ -104,7 +104,7 @@ impl Core {
                 self.held_bytes += output.len();
                 self.held.push(output);
             }
-            State::Joining | State::Away => self.figures.count_only_here(1),
+            State::Joining | State::Away => self.figures.count_only_here(usize::from(output.is_message())),
         }
     }
 
@@ -139,20 +139,27 @@ impl Core {
             };
         }
         match reply {
-            Ok(Reply::Count(count)) => self.asked.counted(id, count),
+            Ok(Reply::Count(count)) => self.counted(id, count),
             Ok(_) => {}
             Err(why) => {
                 warn!("the servers cannot be counted: {why}");
-                self.asked.counted(id, 1);
+                self.counted(id, 1);
             }
+        }
+    }
+
+    fn counted(&mut self, id: QueryId, count: usize) {
+        if let Some(namespace) = self.asked.counted(id, count)
+            && !self.namespaces.is_served(&namespace)
+        {
+            self.asked.forget(&namespace);
         }
     }
 
     fn down(&mut self, out: &mut Vec<Output>) {
         self.link.down();
         self.held_bytes = 0;
-        let is_told = |output: &Output| matches!(output, Output::Publish { .. } | Output::Append { .. });
-        self.figures.count_only_here(self.held.drain(..).filter(is_told).count());
+        self.figures.count_only_here(self.held.drain(..).filter(Output::is_message).count());
         out.extend(self.namespaces.all_waiting().map(|deliver| Output::Deliver(deliver, None)));
         self.asked.give_up_all();
         self.asking.forget_all();

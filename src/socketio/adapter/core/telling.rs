@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytestring::ByteString;
-use log::error;
+use log::warn;
 
 use super::{Core, State, asked};
 use crate::socketio::{
@@ -91,6 +91,7 @@ impl Core {
         out.extend(deliveries.into_iter().map(|deliver| Output::Deliver(deliver, None)));
         channels.into_iter().for_each(|channel| self.link.unsubscribe(channel, out));
         self.speech.forget(namespace);
+        self.asked.forget(namespace);
         self.check_ready(out);
     }
 
@@ -126,7 +127,7 @@ impl Core {
         let sending = message.and_then(|message| match self.speech.tell(namespace, message) {
             Ok(sending) => Some(sending),
             Err(problem) => {
-                error!("namespace {namespace}: the other servers are not told of an event: {problem}");
+                warn!("namespace {namespace}: the other servers are not told of an event: {problem}");
                 None
             }
         });
