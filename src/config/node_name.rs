@@ -9,7 +9,7 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeName([u8; Self::LEN]);
 
-/// Parse error of [`NodeName`].
+/// A text is not the name of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a node's name is 4 characters of letters, digits, - and _")]
 pub struct NodeNameError;

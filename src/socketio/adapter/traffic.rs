@@ -292,6 +292,8 @@ pub(crate) enum Input {
     Entries(Vec<Entry>),
     /// Redis has replied to a query, or refused it.
     Replied(QueryId, Result<Reply, String>),
+    /// Redis has refused something that was published or appended: this server will not hear it.
+    Refused,
     /// An order of this server.
     Order(Order),
     /// This server has answered.

@@ -160,10 +160,15 @@ impl Core {
         self.link.down();
         self.held_bytes = 0;
         self.figures.count_only_here(self.held.drain(..).filter(Output::is_message).count());
-        out.extend(self.namespaces.all_waiting().map(|deliver| Output::Deliver(deliver, None)));
+        self.deliver_all(out);
         self.asked.give_up_all();
         self.asking.forget_all();
         out.extend(self.restoring.give_up_all());
+    }
+
+    /// Has all done here that waits to be heard: which of it is refused is not known.
+    fn deliver_all(&mut self, out: &mut Vec<Output>) {
+        out.extend(self.namespaces.all_waiting().map(|deliver| Output::Deliver(deliver, None)));
     }
 
     fn wake(&mut self, now: Instant, out: &mut Vec<Output>) {
@@ -198,6 +203,7 @@ impl Decide for Core {
             Input::Published { by, channel, body } => self.published(now, &by, &channel, body, out),
             Input::Entries(entries) => self.read(now, entries, out),
             Input::Replied(id, reply) => self.replied(now, id, reply, out),
+            Input::Refused => self.deliver_all(out),
             Input::Order(order) => self.take_order(now, order, out),
             Input::FromHere(answer) => self.take_answer(answer, out),
             Input::Wake => self.wake(now, out),

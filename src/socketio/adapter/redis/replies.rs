@@ -35,7 +35,7 @@ impl Replies {
         if values.len() != asked.iter().map(Asked::replies).sum::<usize>() {
             return Err("Redis has answered something else than what it was asked".to_owned());
         }
-        let mut verdict = Ok(());
+        let (mut verdict, mut is_any_refused) = (Ok(()), false);
         let mut values = values.into_iter();
         for asked in asked {
             let replies: Vec<_> = values.by_ref().take(asked.replies()).collect();
@@ -46,12 +46,19 @@ impl Replies {
                     inputs.push(Input::Replied(id, reply));
                     refused
                 }
-                Asked::Published(command) => self.take_reply(command, true, &replies),
+                Asked::Published(command) => {
+                    let refused = self.take_reply(command, true, &replies);
+                    is_any_refused |= refused.is_some();
+                    refused
+                }
                 Asked::Stored => self.take_reply("SET", false, &replies),
             };
             if let Some(text) = refused.filter(|text| self.is_for_another_server(text)) {
                 verdict = Err(format!("Redis has become another one: {text}"));
             }
+        }
+        if is_any_refused {
+            inputs.push(Input::Refused);
         }
         verdict
     }

@@ -8,7 +8,7 @@ use super::world::{Done, FORMATS, Way, World, event, to};
 use crate::socketio::{
     adapter::{
         settings::RedisFormat,
-        traffic::{Here, Output},
+        traffic::{Here, Input, Output},
     },
     cluster::{Opts, Order, Session},
 };
@@ -122,6 +122,18 @@ fn what_is_held_is_done_and_counted_if_there_is_no_connection() {
         world.up(0);
         world.settle();
         assert!(world.done(0).iter().all(|done| matches!(done, Done::Here(Here::Position(_)))), "{format}");
+    }
+}
+
+#[test]
+fn what_redis_refuses_is_done_here_with_what_waits_behind_it() {
+    for format in FORMATS {
+        let mut world = World::new(format, 1);
+        world.say(0, event(1, Opts::default()), 1);
+        world.do_in_turn(0, 2);
+        assert!(own(&mut world, 0).is_empty());
+        world.give(0, Input::Refused);
+        assert_eq!(own(&mut world, 0), [1, 2], "{format}");
     }
 }
 

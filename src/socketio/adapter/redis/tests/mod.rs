@@ -187,6 +187,7 @@ fn a_refused_publication_is_counted_and_the_connections_stay() {
     let taken =
         scripted.reply_to(Query::Range { stream: "s".into(), from: "x".into(), to: "+".into(), count: 1 });
     taken.expect_err("the id is wrong");
+    assert!(scripted.refusals.get() > 0, "the core is told");
     assert_eq!(figures.losses.load(Ordering::Relaxed), 0);
 }
 

@@ -1,6 +1,7 @@
 //! The thread with a core whose decisions are the test's.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -82,6 +83,8 @@ pub(super) struct Scripted {
     pub(super) parts: Arc<Parts>,
     acts: Sender<Act>,
     inputs: Receiver<Input>,
+    /// How often the core was told that something is refused.
+    pub(super) refusals: Cell<usize>,
     pub(super) again: Receiver<()>,
 }
 
@@ -105,7 +108,7 @@ impl Scripted {
         let ((acts, script), (told, inputs), (begun, again)) = (channel(), channel(), channel());
         let core = Core { acts: script, inputs: told, again: begun };
         let handle = start(&parts, options, Arc::clone(&figures), core, Server).expect("a thread");
-        Self { handle, figures, parts, acts, inputs, again }
+        Self { handle, figures, parts, acts, inputs, refusals: Cell::new(0), again }
     }
 
     /// Has the core put out something.
@@ -123,9 +126,14 @@ impl Scripted {
         self.handle.order(Order::Unserve { namespace: "/".into() });
     }
 
-    /// The next thing that the core is told.
+    /// The next thing that the core is told, but for refusals, which are counted.
     pub(super) fn next(&self) -> Input {
-        self.inputs.recv_timeout(PATIENCE).expect("an input")
+        loop {
+            match self.inputs.recv_timeout(PATIENCE).expect("an input") {
+                Input::Refused => self.refusals.set(self.refusals.get() + 1),
+                input => return input,
+            }
+        }
     }
 
     /// Waits until there are connections.
