@@ -341,3 +341,67 @@ fn random_digits(bytes: usize) -> Result<ByteString, getrandom::Error> {
     getrandom::fill(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        protocol::socketio::Args,
+        socketio::adapter::settings::{KeepSessions, SubscriptionMode},
+    };
+
+    fn speech(format: RedisFormat, has_specific_response_channel: bool) -> Speech {
+        let settings = AdapterSettings {
+            format,
+            key: "tea".into(),
+            requests_timeout: Duration::from_secs(5),
+            has_specific_response_channel,
+            subscription_mode: SubscriptionMode::Dynamic,
+            stream_len: 10_000,
+            read_count: 100,
+            session_prefix: "sio:session:".into(),
+            keep_sessions: KeepSessions::AtDisconnect,
+            max_requests: 9,
+            shows_headers: false,
+        };
+        Speech::with_uid(settings, "me".into())
+    }
+
+    /// The channel of an answer to the server `you`.
+    fn channel_of(speech: &Speech, message: &Message) -> String {
+        let sending = speech.reply(&"/n".into(), Some(&"you".into()), message).expect("it is in the format");
+        match sending.into_output(speech) {
+            Output::Publish { channel, .. } => channel.to_string(),
+            output => panic!("{output:?}"),
+        }
+    }
+
+    #[test]
+    fn answers_go_to_the_asking_server_alone_if_that_is_set_and_those_of_listeners_never() {
+        let request = || ByteString::from_static("1");
+        let asked = Message::Asked { request: request(), clients: 2 };
+        let args = Args { json: "[1]".into(), attachments: Vec::new() };
+        let of_a_listener = Message::ServerAnswer { request: request(), args };
+        for (is_specific, channel) in [(false, "tea-response#/n#"), (true, "tea-response#/n#you#")] {
+            let speech = speech(RedisFormat::Classic, is_specific);
+            assert_eq!(channel_of(&speech, &asked), channel);
+            assert_eq!(channel_of(&speech, &of_a_listener), "tea-response#/n#");
+        }
+        for format in [RedisFormat::Sharded, RedisFormat::Streams] {
+            for message in [&asked, &of_a_listener] {
+                assert_eq!(channel_of(&speech(format, false), message), "tea#/n#you#", "{format}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_has_an_id_as_node_gives_it() {
+        let id = |format| Speech::new(speech(format, false).settings).expect("random numbers").uid;
+        let (short, long) = (id(RedisFormat::Classic), id(RedisFormat::Streams));
+        assert_eq!((short.len(), long.len()), (6, 16));
+        assert!(long.bytes().all(|byte| byte.is_ascii_hexdigit()), "{long}");
+        assert_ne!(short, id(RedisFormat::Classic));
+    }
+}
