@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
+use bytestring::ByteString;
+
 use super::{
     core::{Bounds, Core},
     figures::Figures,
@@ -73,6 +75,6 @@ pub(crate) fn start(
     Ok(figures)
 }
 
-fn show_data(info: &Info) -> bytestring::ByteString {
-    info.downcast_ref::<SocketInfo>().map_or(bytestring::ByteString::from_static("{}"), SocketInfo::data_json)
+fn show_data(info: &Info) -> ByteString {
+    info.downcast_ref::<SocketInfo>().map_or(ByteString::from_static("{}"), SocketInfo::data_json)
 }

@@ -56,6 +56,9 @@ pub(super) enum What {
     },
 }
 
+/// Acks of other servers that one event waits for, at most.
+const MAX_OWED: i64 = 1_000_000;
+
 /// A request under way.
 struct Request {
     namespace: ByteString,
@@ -80,14 +83,17 @@ pub(super) struct Asked {
 impl What {
     /// Takes an answer. Returns whether its server has answered with that.
     fn take(&mut self, answer: Message) -> bool {
-        // Whoever has asked may be gone; then the request ends by its deadline.
+        // The caller may be gone; then the request ends by its deadline.
         match (self, answer) {
             (Self::Acks { owed, answers }, Message::Asked { clients, .. }) => {
-                *owed += i64::try_from(clients).unwrap_or(i64::MAX / 2);
+                // Each of them becomes an item for the caller. A server that asked more has not told the truth.
+                let more = i64::try_from(clients).unwrap_or(i64::MAX).min(MAX_OWED - *owed);
+                *owed += more;
+                let clients = usize::try_from(more).unwrap_or(0);
                 let _ = answers.send(Answered::ExpectingElsewhere(clients));
                 true
             }
-            (Self::Acks { owed, answers }, Message::Acked { args, .. }) => {
+            (Self::Acks { owed, answers }, Message::Acked { args, .. }) if *owed > -MAX_OWED => {
                 *owed -= 1;
                 let _ = answers.send(Answered::Of { sid: ByteString::new(), args });
                 false
@@ -122,7 +128,7 @@ impl What {
 
     /// Ends the wait: so many servers have not answered.
     pub(super) fn give_up(self, missing: usize) {
-        // Whoever has asked may be gone.
+        // The caller may be gone.
         match self {
             Self::Acks { owed, answers } => {
                 for _ in 0..owed {
@@ -188,7 +194,7 @@ impl Asked {
         if let What::Count { .. } = request.what
             && let Some(Request { what: What::Count { to }, .. }) = self.remove(&id)
         {
-            // Whoever has asked may be gone.
+            // The caller may be gone.
             let _ = to.send(count.max(1));
         } else {
             self.settle(&id);

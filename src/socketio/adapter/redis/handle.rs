@@ -69,7 +69,7 @@ impl RedisAdapterHandle {
     /// Gives an order. Orders of one thread are taken in the order in which it gives them. Never waits.
     pub(crate) fn order(&self, order: Order) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // A thread that has ended takes none: whoever waits for an answer finds the sender dropped.
+        // A thread that has ended takes none: the caller finds the sender of its answer dropped.
         let _ = self.jobs.send(Job::Order(order));
     }
 

@@ -58,10 +58,9 @@ impl SocketRooms {
             return;
         }
         self.kept_at = self.now;
-        let members: Vec<_> =
-            self.namespaces.ids().into_iter().filter_map(|id| self.namespaces.get(id)).collect();
-        let members: Vec<_> =
-            members.into_iter().flat_map(|namespace| namespace.pids.values().copied()).collect();
+        let ids = self.namespaces.ids().into_iter();
+        let namespaces = ids.filter_map(|id| self.namespaces.get(id));
+        let members: Vec<_> = namespaces.flat_map(|namespace| namespace.pids.values().copied()).collect();
         members.into_iter().for_each(|member_id| self.keep_change(member_id));
     }
 

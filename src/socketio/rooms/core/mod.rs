@@ -286,7 +286,7 @@ impl SocketRooms {
             return;
         };
         let namespace = place.namespace;
-        // A room that nobody is in costs little, however many rooms the socket is in.
+        // A room without sockets costs little, however many rooms the socket is in.
         if let Some(id) = self.broadcaster.rooms.find(&RoomKey::new(namespace, room)) {
             if let Some(place) = self.place(member_id) {
                 place.stay.rooms.retain(|(its, _)| its != room);

@@ -64,11 +64,11 @@ fn answers_of_all_end_a_question_at_once() {
             let found = sockets.try_recv().expect("all have answered");
             assert_eq!((found.sockets.len(), found.missing), (2, 0), "{format}");
         }
-        // Nobody else is there.
+        // There is no other server.
         let mut alone = World::new(format, 1);
         let mut sockets = alone.fetch(0);
         alone.settle();
-        let found = sockets.try_recv().expect("there is nobody to wait for");
+        let found = sockets.try_recv().expect("there is no server to wait for");
         assert_eq!((found.sockets.len(), found.missing), (0, 0), "{format}");
     }
 }
@@ -125,6 +125,23 @@ fn acks_that_are_owed_are_missing_at_the_timeout_and_silent_servers_are_counted(
         assert_eq!(all(&mut answered), rest, "{format}");
         assert!(answered.is_closed(), "{format}: no more is to come");
     }
+}
+
+#[test]
+fn a_server_that_tells_of_more_clients_than_there_can_be_costs_no_more_than_the_bound() {
+    let mut world = World::new(RedisFormat::Classic, 2);
+    let mut answered = ask(&mut world, 0);
+    world.settle();
+    let id = question(&mut world, 1);
+    for _ in 0..3 {
+        answer(&mut world, 1, id, Some(Answered::Expecting(usize::MAX >> 12)));
+    }
+    world.settle();
+    let expected = [1_000_000, 0, 0].map(Answered::ExpectingElsewhere);
+    assert_eq!(all(&mut answered), expected);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(all(&mut answered).len(), 1_000_000);
+    assert!(answered.is_closed());
 }
 
 #[test]
